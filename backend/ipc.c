@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "ipc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union fd_space {
+	char bytes[CMSG_SPACE(IPC_MAX_FDS * sizeof(int))];
+	struct cmsghdr align;
+};
+
+int ipc_pair(int sock[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0, sock))
+		return -errno;
+	return 0;
+}
+
+int ipc_send(int sock, const struct ipc_msg *msg, const int *fds,
+	     unsigned int nr_fds)
+{
+	union fd_space space;
+	struct iovec iov = {.iov_base = (void *)msg, .iov_len = sizeof(*msg)};
+	struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *cmsg;
+
+	if (nr_fds > IPC_MAX_FDS)
+		return -EINVAL;
+	if (nr_fds) {
+		memset(&space, 0, sizeof(space));
+		hdr.msg_control = space.bytes;
+		hdr.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&hdr);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nr_fds * sizeof(int));
+	}
+	if (sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return 0;
+}
+
+static unsigned int collect_fds(struct msghdr *hdr, int *fds)
+{
+	struct cmsghdr *cmsg;
+	unsigned int n = 0;
+
+	for (cmsg = CMSG_FIRSTHDR(hdr); cmsg; cmsg = CMSG_NXTHDR(hdr, cmsg)) {
+		unsigned int count;
+
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds + n, CMSG_DATA(cmsg), count * sizeof(int));
+		n += count;
+	}
+	return n;
+}
+
+int ipc_recv(int sock, struct ipc_msg *msg, int *fds)
+{
+	union fd_space space;
+	struct iovec iov = {.iov_base = msg, .iov_len = sizeof(*msg)};
+	struct msghdr hdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = space.bytes,
+		.msg_controllen = sizeof(space.bytes),
+	};
+	ssize_t len = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
+	unsigned int n;
+
+	if (len < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	if (len == 0)
+		return -EPIPE;
+	n = collect_fds(&hdr, fds);
+	if (len != sizeof(*msg) || hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
+	    msg->type == IPC_NONE || msg->type >= IPC_TYPES) {
+		while (n)
+			close(fds[--n]);
+		return -EPROTO;
+	}
+	return (int)n;
+}

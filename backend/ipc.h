@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the supervisor and a worker say to each other: one fixed-size message
+ * a datagram over a SOCK_SEQPACKET socket pair, file descriptors beside it.
+ *
+ * The supervisor asks, the worker answers each request with exactly one
+ * IPC_REPLY of the same request type and device; IPC_BROKEN comes unasked.
+ * Either side closing its end ends the conversation: a worker without a
+ * supervisor goes on serving, a supervisor without its worker starts another.
+ *
+ * The supervisor has checked every value it took from xenstore; the worker
+ * checks again what its own memory safety depends on.
+ */
+#ifndef XPV_IPC_H
+#define XPV_IPC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IPC_MAX_QUEUES	    16u
+#define IPC_MAX_RING_PAGES  16u /* ring-page-order 4 */
+#define IPC_MAX_FDS	    IPC_MAX_QUEUES
+#define IPC_TEXT	    256u
+
+enum ipc_type {
+	IPC_NONE,
+	/* supervisor to worker */
+	IPC_ATTACH,	/* a device and its storage or tap, as fds */
+	IPC_CONNECT,	/* the frontend's rings */
+	IPC_DISCONNECT, /* finish what is in flight, unmap the rings */
+	IPC_DETACH,	/* disconnect and close the fds */
+	IPC_RESIZE,	/* vbd: the target's new size */
+	/* worker to supervisor */
+	IPC_REPLY,
+	IPC_BROKEN,	/* the frontend broke the protocol; text says how. The
+			 * rings are disconnected already. */
+	IPC_TYPES,
+};
+
+enum ipc_class {
+	IPC_VBD,
+	IPC_VIF,
+};
+
+/* A device of the worker's guest. */
+struct ipc_device {
+	uint32_t class; /* enum ipc_class */
+	uint32_t handle; /* xenstore device id: 51712, or 0 for the first vif */
+};
+
+struct ipc_vbd_attach {
+	uint64_t sectors;	/* units of 512 bytes */
+	uint32_t sector_size;	/* logical, bytes */
+	bool read_only;
+	bool direct;		/* the fd was opened with O_DIRECT */
+	bool discard;
+	char target[IPC_TEXT];	/* for the log */
+};
+
+struct ipc_vbd_queue {
+	uint32_t gref[IPC_MAX_RING_PAGES];
+	uint32_t port; /* the frontend's event channel */
+};
+
+struct ipc_vbd_connect {
+	uint8_t abi; /* 0 native (x86_64), 1 x86_32 */
+	uint8_t ring_order;
+	uint8_t nr_queues;
+	bool persistent;
+	struct ipc_vbd_queue queue[IPC_MAX_QUEUES];
+};
+
+struct ipc_vif_attach {
+	char name[16];	 /* of the tap, for the log */
+	uint8_t mac[6];	 /* of the guest */
+	uint8_t nr_fds;	 /* tap queues handed over */
+};
+
+struct ipc_vif_queue {
+	uint32_t tx_gref;
+	uint32_t rx_gref;
+	uint32_t tx_port;
+	uint32_t rx_port; /* equal to tx_port: one channel for both */
+};
+
+struct ipc_vif_connect {
+	uint8_t nr_queues;
+	/* What the frontend can receive. */
+	bool sg;
+	bool gso_tcpv4;
+	bool gso_tcpv6;
+	bool csum_ipv4;
+	bool csum_ipv6;
+	bool rx_notify;
+	struct ipc_vif_queue queue[IPC_MAX_QUEUES];
+};
+
+struct ipc_reply {
+	uint32_t request; /* enum ipc_type that is answered */
+	int32_t error;	  /* 0 or a negative errno */
+	char text[IPC_TEXT];
+};
+
+struct ipc_msg {
+	uint32_t type; /* enum ipc_type */
+	struct ipc_device dev;
+	union {
+		struct ipc_vbd_attach vbd_attach;
+		struct ipc_vbd_connect vbd_connect;
+		struct ipc_vif_attach vif_attach;
+		struct ipc_vif_connect vif_connect;
+		uint64_t sectors; /* IPC_RESIZE */
+		struct ipc_reply reply; /* IPC_REPLY, IPC_BROKEN (text) */
+	};
+};
+
+/* A socket pair for one worker, close-on-exec, non-blocking. 0 or -errno. */
+int ipc_pair(int sock[2]);
+
+/*
+ * Send one message with @nr_fds descriptors. 0; -EAGAIN if the peer does not
+ * read; -EPIPE if it is gone.
+ */
+int ipc_send(int sock, const struct ipc_msg *msg, const int *fds,
+	     unsigned int nr_fds);
+
+/*
+ * Receive one message. Returns the number of descriptors put into
+ * fds[IPC_MAX_FDS] (close-on-exec, the caller's to close), or -EAGAIN,
+ * -EPIPE (peer gone), -EPROTO (not a message of ours; nothing is kept).
+ */
+int ipc_recv(int sock, struct ipc_msg *msg, int *fds);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The event loop of one worker thread: file descriptors, event-channel ports
+ * and work to do before sleeping. Everything that a loop calls runs in its
+ * thread; nothing of a loop is shared.
+ */
+#ifndef XPV_LOOP_H
+#define XPV_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct hyper;
+struct loop;
+
+/* A descriptor in the loop. The owner fills the first three fields. */
+struct loop_source {
+	int fd;
+	void (*ready)(struct loop_source *src, uint32_t events); /* EPOLL* */
+	void *owner;
+	/* private to the loop */
+	bool dead;
+	LIST_ENTRY(loop_source) next;
+};
+
+/* An event-channel port in the loop. */
+struct loop_port {
+	uint32_t port; /* local */
+	void (*event)(struct loop_port *port);
+	void *owner;
+	/* private to the loop */
+	LIST_ENTRY(loop_port) next;
+};
+
+/*
+ * Work that is looked for in every turn before the loop sleeps: flush
+ * batches, do the final check of rings. Returns true if it found something,
+ * which makes the loop go round again instead of sleeping.
+ */
+struct loop_work {
+	bool (*run)(struct loop_work *work);
+	void *owner;
+	/* private to the loop */
+	TAILQ_ENTRY(loop_work) next;
+};
+
+/* @h: a handle with HYPER_EVTCHN, owned by the caller. NULL + errno. */
+struct loop *loop_new(struct hyper *h);
+void loop_free(struct loop *loop);
+struct hyper *loop_hyper(struct loop *loop);
+
+/* Serve until loop_stop(). 0 or -errno of epoll. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+int loop_add(struct loop *loop, struct loop_source *src, uint32_t events);
+int loop_modify(struct loop *loop, struct loop_source *src, uint32_t events);
+/* Safe from within any callback, for any source. Does not close the fd. */
+void loop_del(struct loop *loop, struct loop_source *src);
+
+/*
+ * Bind to the guest's port and call port->event for each event; the port is
+ * unmasked again after the callback. 0 or -errno.
+ */
+int loop_bind(struct loop *loop, struct loop_port *port, uint16_t domid,
+	      uint32_t remote_port);
+void loop_unbind(struct loop *loop, struct loop_port *port);
+/* Tell the guest. */
+void loop_notify(struct loop *loop, struct loop_port *port);
+
+void loop_work_add(struct loop *loop, struct loop_work *work);
+void loop_work_del(struct loop *loop, struct loop_work *work);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One process a guest: its loop, its handle on the hypervisor, its devices.
+ * A worker knows one guest and no xenstore.
+ */
+#ifndef XPV_WORKER_H
+#define XPV_WORKER_H
+
+#include "../ipc.h"
+#include "loop.h"
+
+struct worker {
+	uint16_t domid; /* the guest */
+	struct hyper *hyper;
+	struct loop *loop;
+	int control; /* to the supervisor; -1 when it is gone */
+	/* private to worker.c */
+	struct worker_private *priv;
+};
+
+struct vbd;
+struct vif;
+
+/* Why something failed, for the `error` key: names the value and the limit. */
+struct reason {
+	char text[IPC_TEXT];
+};
+
+__attribute__((format(printf, 2, 3))) void reason_set(struct reason *why,
+						      const char *fmt, ...);
+
+/*
+ * The device classes. attach takes over @fds on success only. connect maps
+ * and binds, or undoes all of it and says why. disconnect stops taking
+ * requests at once and calls worker_disconnected() when nothing is in flight
+ * any more, before it returns or later; it is also called while nothing is
+ * connected. detach comes after that and frees the device.
+ */
+struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
+		       const int *fds, unsigned int nr_fds,
+		       struct reason *why);
+int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
+		struct reason *why);
+void vbd_disconnect(struct vbd *vbd);
+int vbd_resize(struct vbd *vbd, uint64_t sectors, struct reason *why);
+void vbd_detach(struct vbd *vbd);
+
+struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
+		       const int *fds, unsigned int nr_fds,
+		       struct reason *why);
+int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
+		struct reason *why);
+void vif_disconnect(struct vif *vif);
+void vif_detach(struct vif *vif);
+
+/* From a device to its worker. */
+void worker_disconnected(struct worker *w, struct ipc_device dev);
+/*
+ * The frontend broke the protocol (once a connection): logs one line, tells
+ * the supervisor, and disconnects the device when the loop is next idle.
+ */
+void worker_broken(struct worker *w, struct ipc_device dev,
+		   const struct reason *why);
+
+#endif
