@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Base images: dom0's and a guest's userspace, and a guest's modules for each kernel. Cached by what goes in.
+
+# image_key FILES... : everything that shapes an image
+image_key() {
+	{ cat "$LAB"/host/{image,closure,kernel,common}.sh "$LAB/host/stubs"; printf '%s\n' "$@"; cat /dev/stdin; } | digest
+}
+
+# base_image KIND VERSION: directory with `root` and `cpio` for KIND dom0 or guest
+base_image() {
+	local kind=$1 version=$2 pool kernel dir name
+	pool=$(pool_root) || return
+	kernel=$(kernel_root "$version") || return
+	dir=$CACHE/$kind-$version-$(cat "$LAB/$kind"/{programs,modules} | image_key "$pool" "$kernel")
+	if [[ ! -e $dir/cpio ]]; then
+		say "building the $kind image for $version"
+		rm -rf "$dir.new"
+		mkdir -p "$dir.new/root"
+		skeleton "$pool" "$dir.new/root"
+		while read -r name; do
+			install_program "$pool" "$dir.new/root" "$name" || return
+		done < <(list "$LAB/$kind/programs")
+		[[ $kind = dom0 ]] && xen_files "$pool" "$dir.new/root"
+		close_libraries "$pool" "$dir.new/root" || return
+		busybox_links "$dir.new/root"
+		pick_modules "$kernel" "$version" "$LAB/$kind/modules" "$dir.new/root"
+		find "$dir.new/root/usr" -name '*.so*' -o -path '*/bin/*' -type f | xargs -rd'\n' strip -s 2>/dev/null
+		pack "$dir.new/root" >"$dir.new/cpio"
+		rm -rf "$dir"
+		mv "$dir.new" "$dir"
+	fi
+	echo "$dir"
+}
+
+# the folders and links of a merged-/usr Debian, and what programs take for granted
+skeleton() {
+	local pool=$1 root=$2 dir
+	mkdir -p "$root"/{dev,proc,sys,tmp,run/lock,mnt,root,etc,lab,usr/{bin,sbin,lib/x86_64-linux-gnu,lib64,libexec},var/{log,lib,tmp}}
+	for dir in bin sbin lib lib64; do ln -s usr/$dir "$root/$dir"; done
+	ln -s /run "$root/var/run"
+	ln -s /run/lock "$root/var/lock"
+	ln -s /proc/mounts "$root/etc/mtab"
+	ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$root/usr/lib64/"
+	echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
+	echo 'nobody:x:65534:65534:nobody:/:/bin/false' >>"$root/etc/passwd"
+	printf 'root:x:0:\ndisk:x:6:\nnogroup:x:65534:\n' >"$root/etc/group"
+	echo 'hosts: files' >"$root/etc/nsswitch.conf"
+	echo '127.0.0.1 localhost' >"$root/etc/hosts"
+	ln -s bash "$root/usr/bin/sh"
+	install -m755 "$pool/bin/busybox" "$root/usr/bin/"
+}
+
+busybox_links() {
+	local root=$1 applet
+	while read -r applet; do
+		[[ -e $root/usr/bin/$applet || -L $root/usr/bin/$applet ]] || ln -s busybox "$root/usr/bin/$applet"
+	done < <("$root/usr/bin/busybox" --list)
+}
+
+xen_files() {
+	local pool=$1 root=$2
+	cp -a "$pool/etc/xen" "$root/etc/"
+	mkdir -p "$root"/var/{log/xen/console,lib/xen/dump,lib/xenstored,cache} "$root/usr/lib/xen-4.17/bin"
+	# libxl looks for its helpers there
+	ln -s /usr/bin/libxl-save-helper /usr/bin/xen-init-dom0 "$root/usr/lib/xen-4.17/bin/"
+	[[ -d $pool/etc/default ]] && cp -a "$pool/etc/default" "$root/etc/"
+	gunzip -c "$pool/boot/xen-4.17-amd64.gz" >"$root/../xen"
+	return 0
+}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The machine: QEMU in software emulation, with Xen, dom0's kernel and its initramfs.
+
+# SMAP must be off: this QEMU faults a PV kernel's iret under it. SVM is on for PVH guests, and then what its nested
+# mode cannot carry (rdtscp, xsave, pku) has to be off.
+XEN_CPU=${XPV_CPU:-max,-smap,-smep,-rdtscp,-xsave,-pku,-la57}
+XEN_MEMORY=${XPV_MEMORY:-5120}
+DOM0_MEMORY=${XPV_DOM0_MEMORY:-2048}
+
+# prepare OVERLAY GUEST-OVERLAY: all that boot needs, in $BUILD
+prepare() {
+	local base
+	base=$(base_image dom0 "$DOM0_KERNEL") || return
+	stage_guests "$2" || return
+	{ cat "$base/cpio" && stage_dom0 "$1" "$base"; } >"$BUILD/dom0.img" || return
+	cp "$base/xen" "$BUILD/xen"
+	cp "$(kernel_root "$DOM0_KERNEL")/vmlinux" "$BUILD/dom0.vmlinux"
+	rm -rf "$BUILD/stage"
+}
+
+# machine WORDS QEMU-ARGUMENTS...: boots; WORDS go to dom0's command line
+machine() {
+	local words=$1
+	shift
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu "$XEN_CPU" -smp 2 -m "$XEN_MEMORY" \
+		-display none -no-reboot -net none -nodefaults -kernel "$BUILD/xen" \
+		-append "console=com1 com1=115200,8n1 dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M dom0_max_vcpus=2 bootscrub=0 spec-ctrl=no xpti=no" \
+		-initrd "$BUILD/dom0.vmlinux console=hvc0 quiet mitigations=off nokaslr $words,$BUILD/dom0.img" \
+		-virtfs "local,path=$SHARE,mount_tag=lab,security_model=none" "$@"
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Who serves the guests: xpvd or the kernel's own xen-blkback and xen-netback. Never both.
+
+backend_use() { # xpv|stock|none
+	local now
+	now=$(cat /run/backend 2>/dev/null)
+	if [[ $now != "$1" ]] || ! backend_alive; then
+		[[ -z $now ]] || "backend_stop_$now"
+		"backend_start_$1"
+		echo "$1" >/run/backend
+	fi
+}
+
+backend_alive() {
+	case $(cat /run/backend 2>/dev/null) in
+	xpv) kill -0 "$(cat /run/lab-xpvd.pid)" 2>/dev/null ;;
+	*) true ;;
+	esac
+}
+
+backend_start_none() { :; }
+backend_stop_none() { :; }
+
+# -i: an administrator's modprobe.d for xpv keeps these from loading, and the lab knows better
+backend_start_stock() { modprobe -i xen-blkback && modprobe -i xen-netback; }
+backend_stop_stock() { rmmod xen-blkback; rmmod xen-netback; }
+
+backend_start_xpv() {
+	[[ -x /usr/sbin/xpvd ]] || skip "no /usr/sbin/xpvd in the overlay"
+	setsid /usr/sbin/xpvd >>/var/log/xpvd.log 2>&1 </dev/null &
+	echo $! >/run/lab-xpvd.pid
+	sleep 1
+	backend_alive || fail "xpvd ends at once: $(tail -n1 /var/log/xpvd.log)"
+}
+
+backend_stop_xpv() {
+	local pid
+	pid=$(cat /run/lab-xpvd.pid)
+	kill "$pid" 2>/dev/null
+	wait_until 5 gone "$pid" || kill -9 "$pid"
+}
+
+gone() { ! kill -0 "$1"; }

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Disks: files in memory, handed to guests and looked into again from dom0.
+
+mkdisk() { # NAME MB -> its path
+	truncate -s "$2M" "$WORK/$1"
+	echo "$WORK/$1"
+}
+
+# FILE[,vdev][,r] -> an xl disk line; a full one passes as it is
+disk_spec() {
+	local file vdev mode
+	[[ $1 == *=* ]] && { echo "$1"; return; }
+	IFS=, read -r file vdev mode <<<"$1"
+	# shellcheck disable=SC2154
+	echo "format=raw,vdev=${vdev:-xvda},access=${mode:-w}${script:+,script=$script},target=$file"
+}
+
+# mount a disk's file system read-only, without replaying its journal: what is there is what the guest flushed
+disk_mount() { # FILE DIR
+	mkdir -p "$2"
+	mount -t ext4 -o loop,ro,noload "$1" "$2"
+}
+
+# sums of every file below a folder, in an order that both sides agree on; runs in dom0 and in guests
+TREE_SUMS='find . -type f | LC_ALL=C sort | xargs sha256sum'

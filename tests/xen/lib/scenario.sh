@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The frame of a scenario: its parameters, a clean host before and after, the evidence when it fails.
+
+# scenario_parameters NAME@KEY=VALUE,...: set as shell variables over the defaults
+scenario_parameters() {
+	local pair
+	DIR=$OUT/$1
+	# shellcheck disable=SC2034
+	front=ours back=xpv type=pv kernel='' script=''
+	[[ $1 == *@* ]] || return 0
+	local IFS=,
+	for pair in ${1#*@}; do
+		printf -v "${pair%%=*}" %s "${pair#*=}"
+	done
+}
+
+scenario_begin() {
+	mkdir -p "$WORK"
+	echo "lab: begin $1" >/dev/kmsg
+	rm -f /var/log/xen/console/*
+}
+
+log_of_dom0() { dmesg | awk '/lab: begin/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }'; }
+
+# scenario_clean REASON-FILE: no kernel complained and the backend is still there
+scenario_clean() {
+	local line
+	line=$({ log_of_dom0; cat /var/log/xen/console/* 2>/dev/null; } | grep -aE "$TROUBLE" | head -n1 | tr -d '\r')
+	[[ -z $line ]] || { echo "kernel log: $line" >"$1"; return 1; }
+	backend_alive || { echo "the backend is gone" >"$1"; return 1; }
+}
+
+collect() { # DIR
+	[[ -s $1/reason ]] || echo "ended without a reason" >"$1/reason"
+	log_of_dom0 >"$1/dom0.dmesg"
+	xl list -l >"$1/xl-list" 2>&1
+	timeout 10 xenstore-ls -fp >"$1/xenstore" 2>&1
+	xl dmesg >"$1/xen.dmesg" 2>&1
+	ip -d link >"$1/links" 2>&1
+	cp -r /var/log/xen "$1/" 2>/dev/null
+	cp /var/log/xpvd.log "$1/" 2>/dev/null
+	return 0
+}
+
+# Leave nothing behind that a later scenario could trip over.
+scenario_end() {
+	local id bridge
+	for id in $(domains); do timeout 20 xl destroy "$id"; done
+	for bridge in $(bridges); do ip link del "$bridge"; done
+	umount -a -t ext4 2>/dev/null
+	losetup -D
+	rm -rf "${WORK:?}"/* /run/lab/*
+	find /var/log/xen -type f -exec rm {} +
+	: >/var/log/xpvd.log
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Time.
+
+uptime_ms() {
+	local up
+	read -r up _ </proc/uptime
+	echo $((10#${up/./} * 10))
+}
+
+seconds_since() { # an uptime_ms
+	local ms=$(($(uptime_ms) - $1))
+	printf '%d.%d\n' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds; fails when the time is over
+wait_until() {
+	local end=$(($(uptime_ms) + $1 * 1000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		(($(uptime_ms) < end)) || { echo "gave up waiting for: $*"; return 1; }
+		sleep 0.1
+	done
+}
