@@ -7,6 +7,7 @@
 #define XPV_WORKER_H
 
 #include "../ipc.h"
+#include "../reason.h"
 #include "loop.h"
 
 struct worker {
@@ -20,14 +21,6 @@ struct worker {
 
 struct vbd;
 struct vif;
-
-/* Why something failed, for the `error` key: names the value and the limit. */
-struct reason {
-	char text[IPC_TEXT];
-};
-
-__attribute__((format(printf, 2, 3))) void reason_set(struct reason *why,
-						      const char *fmt, ...);
 
 /*
  * The device classes. attach takes over @fds on success only. connect maps
