@@ -19,9 +19,6 @@ struct loop_source {
 	int fd;
 	void (*ready)(struct loop_source *src, uint32_t events); /* EPOLL* */
 	void *owner;
-	/* private to the loop */
-	bool dead;
-	LIST_ENTRY(loop_source) next;
 };
 
 /* An event-channel port in the loop. */
@@ -34,12 +31,19 @@ struct loop_port {
 };
 
 /*
- * Work that is looked for in every turn before the loop sleeps: flush
- * batches, do the final check of rings. Returns true if it found something,
- * which makes the loop go round again instead of sleeping.
+ * Work that is looked for in every turn of the loop.
+ *
+ * run: take a bounded amount of work, flush batches. Returns true if it found
+ *	something, which makes the loop go round again instead of sleeping.
+ * arm: (may be NULL) called when no run() of the turn found anything, that
+ *	is, before the loop sleeps and only then: ask the peers for events,
+ *	do the final check of rings. Returns true if work came meanwhile.
+ *
+ * An owner without arm does its final check at the end of run().
  */
 struct loop_work {
 	bool (*run)(struct loop_work *work);
+	bool (*arm)(struct loop_work *work);
 	void *owner;
 	/* private to the loop */
 	TAILQ_ENTRY(loop_work) next;
@@ -50,8 +54,10 @@ struct loop *loop_new(struct hyper *h);
 void loop_free(struct loop *loop);
 struct hyper *loop_hyper(struct loop *loop);
 
-/* Serve until loop_stop(). 0 or -errno of epoll. */
+/* Serve until loop_stop(). 0, or -errno of epoll or of the event channels. */
 int loop_run(struct loop *loop);
+/* One turn, sleeping only if @may_sleep and nothing is to do: for tests. */
+int loop_turn(struct loop *loop, bool may_sleep);
 void loop_stop(struct loop *loop);
 
 int loop_add(struct loop *loop, struct loop_source *src, uint32_t events);

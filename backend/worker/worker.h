@@ -15,9 +15,24 @@ struct worker {
 	struct hyper *hyper;
 	struct loop *loop;
 	int control; /* to the supervisor; -1 when it is gone */
+	/* private to vbd/: what the block devices of this guest share */
+	struct vbd_common *vbd_common;
 	/* private to worker.c */
 	struct worker_private *priv;
 };
+
+/*
+ * Life of a worker. @hyper needs HYPER_GRANT and HYPER_EVTCHN and stays the
+ * caller's; @control becomes the worker's. 0 or -errno.
+ */
+int worker_init(struct worker *w, uint16_t domid, struct hyper *hyper,
+		int control);
+/* Serve until told to stop, or until there is no one left to serve. */
+int worker_run(struct worker *w);
+/* Disconnect and detach everything, then make worker_run() return. */
+void worker_shutdown(struct worker *w);
+/* After worker_run(); what is still connected is dropped where it stands. */
+void worker_fini(struct worker *w);
 
 struct vbd;
 struct vif;
@@ -30,8 +45,7 @@ struct vif;
  * connected. detach comes after that and frees the device.
  */
 struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
-		       const int *fds, unsigned int nr_fds,
-		       struct reason *why);
+		       const int *fds, unsigned int nr_fds, struct reason *why);
 int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
 		struct reason *why);
 void vbd_disconnect(struct vbd *vbd);
@@ -39,8 +53,7 @@ int vbd_resize(struct vbd *vbd, uint64_t sectors, struct reason *why);
 void vbd_detach(struct vbd *vbd);
 
 struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
-		       const int *fds, unsigned int nr_fds,
-		       struct reason *why);
+		       const int *fds, unsigned int nr_fds, struct reason *why);
 int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 		struct reason *why);
 void vif_disconnect(struct vif *vif);

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One turn of the loop:
+ *
+ *	run every work -> found something? -> look at the descriptors, go round
+ *	               -> nothing? -> arm every work -> nothing yet? -> sleep
+ *
+ * Events of the guest do nothing but wake us: rings are looked at by run().
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "hyper/hyper.h"
+
+/* Descriptors served in one turn; the rest come in the next one. */
+#define TURN_SOURCES 32
+/*
+ * Event-channel ports served in one turn: a guest that floods us with events
+ * gets no more of a turn than this (XSA-332).
+ */
+#define TURN_PORTS 32
+/*
+ * No event should ever be lost, but one that is would hang the guest for
+ * good: look at every ring this often even when nobody calls.
+ */
+#define NET_POLL_MS  2000
+#define PORT_BUCKETS 32
+
+LIST_HEAD(port_list, loop_port);
+
+struct loop {
+	struct hyper *hyper;
+	int epoll;
+	bool stop;
+	int error;
+	struct loop_source evtchn;
+	struct port_list ports[PORT_BUCKETS]; /* by local port */
+	TAILQ_HEAD(, loop_work) works;
+	struct loop_work *next_work; /* of the walk in progress */
+	/* The descriptors of the turn in progress: loop_del() blanks them. */
+	struct epoll_event events[TURN_SOURCES];
+	int nr_events;
+};
+
+static struct port_list *bucket(struct loop *loop, uint32_t port)
+{
+	return &loop->ports[port % PORT_BUCKETS];
+}
+
+static struct loop_port *find_port(struct loop *loop, uint32_t port)
+{
+	struct loop_port *p;
+
+	LIST_FOREACH(p, bucket(loop, port), next)
+		if (p->port == port)
+			return p;
+	return NULL;
+}
+
+/* A port is masked from evtchn_next() on: it cannot call twice in a turn. */
+static void serve_ports(struct loop_source *src, uint32_t events)
+{
+	struct loop *loop = src->owner;
+	struct hyper *h = loop->hyper;
+	struct loop_port *port;
+	int n, got;
+
+	(void)events;
+	for (n = 0; n < TURN_PORTS; n++) {
+		got = h->ops->evtchn_next(h);
+		if (got == -EINTR)
+			continue;
+		if (got ==
+		    -EFBIG) /* overflow: all rings are looked at anyway */
+			return;
+		if (got < 0) {
+			if (got != -EAGAIN)
+				loop->error = got;
+			return;
+		}
+		port = find_port(loop, (uint32_t)got);
+		if (!port)
+			continue; /* unbound while its event was on the way */
+		port->event(port);
+		/* The callback may have unbound it. */
+		if (find_port(loop, (uint32_t)got))
+			h->ops->evtchn_unmask(h, (uint32_t)got);
+	}
+}
+
+static int open_evtchn(struct loop *loop)
+{
+	loop->evtchn.fd = loop->hyper->ops->evtchn_fd(loop->hyper);
+	loop->evtchn.ready = serve_ports;
+	loop->evtchn.owner = loop;
+	if (loop->evtchn.fd < 0)
+		return loop->evtchn.fd;
+	return loop_add(loop, &loop->evtchn, EPOLLIN);
+}
+
+struct loop *loop_new(struct hyper *h)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	unsigned int i;
+	int err;
+
+	if (!loop)
+		return NULL;
+	loop->hyper = h;
+	TAILQ_INIT(&loop->works);
+	for (i = 0; i < PORT_BUCKETS; i++)
+		LIST_INIT(&loop->ports[i]);
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	err = loop->epoll < 0 ? -errno : open_evtchn(loop);
+	if (err) {
+		loop_free(loop);
+		errno = -err;
+		return NULL;
+	}
+	return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	if (loop->epoll >= 0)
+		close(loop->epoll);
+	free(loop);
+}
+
+struct hyper *loop_hyper(struct loop *loop)
+{
+	return loop->hyper;
+}
+
+static bool run_works(struct loop *loop)
+{
+	struct loop_work *work;
+	bool found = false;
+
+	for (work = TAILQ_FIRST(&loop->works); work; work = loop->next_work) {
+		loop->next_work = TAILQ_NEXT(work, next);
+		found |= work->run(work);
+	}
+	return found;
+}
+
+static bool arm_works(struct loop *loop)
+{
+	struct loop_work *work;
+	bool found = false;
+
+	for (work = TAILQ_FIRST(&loop->works); work; work = loop->next_work) {
+		loop->next_work = TAILQ_NEXT(work, next);
+		if (work->arm)
+			found |= work->arm(work);
+	}
+	return found;
+}
+
+static void serve_sources(struct loop *loop)
+{
+	struct loop_source *src;
+	int i;
+
+	for (i = 0; i < loop->nr_events; i++) {
+		src = loop->events[i].data.ptr;
+		if (src)
+			src->ready(src, loop->events[i].events);
+	}
+	loop->nr_events = 0;
+}
+
+int loop_turn(struct loop *loop, bool may_sleep)
+{
+	bool busy = run_works(loop) || !may_sleep;
+	int timeout = 0;
+
+	if (loop->stop)
+		return 0;
+	if (!busy && !arm_works(loop))
+		timeout = TAILQ_EMPTY(&loop->works) ? -1 : NET_POLL_MS;
+	loop->nr_events =
+		epoll_wait(loop->epoll, loop->events, TURN_SOURCES, timeout);
+	if (loop->nr_events < 0) {
+		loop->nr_events = 0;
+		return errno == EINTR ? 0 : -errno;
+	}
+	serve_sources(loop);
+	return loop->error;
+}
+
+int loop_run(struct loop *loop)
+{
+	int err = 0;
+
+	loop->stop = false;
+	while (!loop->stop && !err)
+		err = loop_turn(loop, true);
+	return err;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stop = true;
+}
+
+static int control(struct loop *loop, int op, struct loop_source *src,
+		   uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = src};
+
+	return epoll_ctl(loop->epoll, op, src->fd, &ev) ? -errno : 0;
+}
+
+int loop_add(struct loop *loop, struct loop_source *src, uint32_t events)
+{
+	return control(loop, EPOLL_CTL_ADD, src, events);
+}
+
+int loop_modify(struct loop *loop, struct loop_source *src, uint32_t events)
+{
+	return control(loop, EPOLL_CTL_MOD, src, events);
+}
+
+void loop_del(struct loop *loop, struct loop_source *src)
+{
+	int i;
+
+	control(loop, EPOLL_CTL_DEL, src, 0);
+	for (i = 0; i < loop->nr_events; i++)
+		if (loop->events[i].data.ptr == src)
+			loop->events[i].data.ptr = NULL;
+}
+
+int loop_bind(struct loop *loop, struct loop_port *port, uint16_t domid,
+	      uint32_t remote_port)
+{
+	struct hyper *h = loop->hyper;
+	int local = h->ops->evtchn_bind(h, domid, remote_port);
+
+	if (local < 0)
+		return local;
+	port->port = (uint32_t)local;
+	LIST_INSERT_HEAD(bucket(loop, port->port), port, next);
+	return 0;
+}
+
+void loop_unbind(struct loop *loop, struct loop_port *port)
+{
+	LIST_REMOVE(port, next);
+	loop->hyper->ops->evtchn_unbind(loop->hyper, port->port);
+}
+
+void loop_notify(struct loop *loop, struct loop_port *port)
+{
+	/* Fails only when the guest's end is gone, and then nobody waits. */
+	loop->hyper->ops->evtchn_notify(loop->hyper, port->port);
+}
+
+void loop_work_add(struct loop *loop, struct loop_work *work)
+{
+	TAILQ_INSERT_TAIL(&loop->works, work, next);
+}
+
+void loop_work_del(struct loop *loop, struct loop_work *work)
+{
+	if (loop->next_work == work)
+		loop->next_work = TAILQ_NEXT(work, next);
+	TAILQ_REMOVE(&loop->works, work, next);
+}
