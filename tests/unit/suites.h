@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every suite of the unit tests, once: main.c runs this list. A file of tests
+ * defines one function `Suite *NAME_suite(void)`.
+ */
+#ifndef XPV_TESTS_SUITES_H
+#define XPV_TESTS_SUITES_H
+
+#include <check.h>
+
+#define XPV_SUITES(X) \
+	X(ring)       \
+	X(blkif)      \
+	X(netif)      \
+	X(xenbus)
+
+#define XPV_SUITE_DECL(name) Suite *name##_suite(void);
+XPV_SUITES(XPV_SUITE_DECL)
+
+#endif
