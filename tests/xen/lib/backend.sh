@@ -4,16 +4,16 @@
 
 backend_use() { # xpv|stock|none
 	local now
-	now=$(cat /run/backend 2>/dev/null)
+	now=$(</run/backend)
 	if [[ $now != "$1" ]] || ! backend_alive; then
-		[[ -z $now ]] || "backend_stop_$now"
+		"backend_stop_$now" || true
 		"backend_start_$1"
 		echo "$1" >/run/backend
 	fi
 }
 
 backend_alive() {
-	case $(cat /run/backend 2>/dev/null) in
+	case $(</run/backend) in
 	xpv) kill -0 "$(cat /run/lab-xpvd.pid)" 2>/dev/null ;;
 	*) true ;;
 	esac

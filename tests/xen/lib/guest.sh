@@ -15,7 +15,7 @@ guest_gone() { ! guest_exists "$1"; }
 guest_create() {
 	local name=$1 config=/run/lab/$1.cfg wait=1 append='' disks='' vifs='' more=''
 	# a scenario's own parameters are the defaults
-	local kind=$type blk=$front net=$front version=${kernel:-$(guest_kernel)} vcpus=1 mem=256
+	local kind=$type blk=$front net=$front version=${kernel:-$(guest_kernel)} vcpus=1 mem=256 began
 	shift
 	while (($#)); do
 		case $1 in
@@ -47,8 +47,11 @@ guest_create() {
 		vif = [ $vifs ]
 		$more
 	END
-	xl create "$config" >"/run/lab/$name.create" 2>&1 || { cat "/run/lab/$name.create"; fail "xl create $name: $(grep -v '^Parsing' "/run/lab/$name.create" | tail -n1)"; }
+	began=$(uptime_ms)
+	xl create "$config" >"$config.log" 2>&1 || { cat "$config.log"; fail "xl create $name: $(tail -n1 "$config.log")"; }
+	echo "guest $name: $kind created in $(seconds_since "$began") s"
 	((!wait)) || guest_wait "$name"
+	echo "guest $name: ready $(seconds_since "$began") s after the call"
 }
 
 guest_kernel() { cat /lab/guest/default; }
