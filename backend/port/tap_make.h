@@ -15,8 +15,9 @@
 #ifndef XPV_TAP_MAKE_H
 #define XPV_TAP_MAKE_H
 
-#include <stddef.h>
 #include <stdint.h>
+
+struct reason;
 
 struct tap_spec {
 	const char *name;	/* "vif3.0", or the `vifname` key; <= 15 bytes */
@@ -33,6 +34,6 @@ struct tap_spec {
  * name is there already (a worker that outlived its supervisor, or another
  * program's); it is never taken over.
  */
-int tap_make(const struct tap_spec *spec, int *fds, char *why, size_t why_len);
+int tap_make(const struct tap_spec *spec, int *fds, struct reason *why);
 
 #endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "tap_make.h"
+
+#include "../ipc.h"
+#include "../reason.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TUN_DEVICE "/dev/net/tun"
+
+/*
+ * Packets that wait in one tap queue for a guest that posts no buffers, as
+ * many as it has receive slots. The kernel's own 500 would let one stalled
+ * guest hold 32 MiB of GSO frames.
+ */
+#define TAP_QUEUE_LEN 256
+
+/*
+ * The highest address there is: a bridge takes the lowest one of its ports
+ * for its own, and must not change it when a guest comes or goes.
+ */
+static const unsigned char tap_mac[6] = {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static int fail(struct reason *why, const char *name, const char *what)
+{
+	int err = errno;
+
+	if (err == EBUSY)
+		err = EEXIST;
+	if (err == EEXIST)
+		reason_set(why,
+			   "tap %s: %s: an interface of that name exists "
+			   "already (is another process holding it?)",
+			   name, what);
+	else
+		reason_set(why, "tap %s: %s: %s", name, what, strerror(err));
+	return -err;
+}
+
+static int check_spec(const struct tap_spec *spec, struct reason *why)
+{
+	size_t len = strlen(spec->name);
+
+	if (!len || len >= IFNAMSIZ || strchr(spec->name, '/') ||
+	    strchr(spec->name, '%')) {
+		reason_set(why,
+			   "tap name \"%s\" must be 1 to %d bytes without / %%",
+			   spec->name, IFNAMSIZ - 1);
+		return -EINVAL;
+	}
+	if (!spec->nr_queues || spec->nr_queues > IPC_MAX_QUEUES) {
+		reason_set(why, "tap %s: %u queues, not 1 to %u", spec->name,
+			   spec->nr_queues, IPC_MAX_QUEUES);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void name_request(struct ifreq *ifr, const struct tap_spec *spec)
+{
+	memset(ifr, 0, sizeof(*ifr));
+	memcpy(ifr->ifr_name, spec->name, strlen(spec->name));
+}
+
+/* What belongs to the interface, once, through its first queue. */
+static int set_up(const struct tap_spec *spec, int fd, struct reason *why)
+{
+	struct ifreq ifr;
+	int off = 0;
+
+	name_request(&ifr, spec);
+	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(ifr.ifr_hwaddr.sa_data, tap_mac, sizeof(tap_mac));
+	if (ioctl(fd, SIOCSIFHWADDR, &ifr))
+		return fail(why, spec->name, "setting the MAC address");
+	if (ioctl(fd, TUNSETCARRIER, &off))
+		return fail(why, spec->name, "taking the carrier off");
+	return 0;
+}
+
+/* MTU and queue length are asked of a socket, not of the tap. */
+static int set_limits(const struct tap_spec *spec, struct reason *why)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr;
+	int ret = 0;
+
+	if (sock < 0)
+		return fail(why, spec->name, "opening a socket");
+	name_request(&ifr, spec);
+	ifr.ifr_qlen = TAP_QUEUE_LEN;
+	if (ioctl(sock, SIOCSIFTXQLEN, &ifr))
+		ret = fail(why, spec->name, "setting the queue length");
+	if (!ret && spec->mtu) {
+		name_request(&ifr, spec);
+		ifr.ifr_mtu = (int)spec->mtu;
+		if (ioctl(sock, SIOCSIFMTU, &ifr))
+			ret = fail(why, spec->name, "setting the MTU");
+	}
+	close(sock);
+	return ret;
+}
+
+static int open_queue(const struct tap_spec *spec, bool first,
+		      struct reason *why)
+{
+	int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int hdr_len = sizeof(struct virtio_net_hdr), ret;
+	struct ifreq ifr;
+
+	if (fd < 0)
+		return fail(why, spec->name, "opening " TUN_DEVICE);
+	name_request(&ifr, spec);
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	if (spec->nr_queues > 1)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	/* Without it TUNSETIFF joins a tap that another process has made. */
+	if (first)
+		ifr.ifr_flags |= (short)IFF_TUN_EXCL;
+	if (ioctl(fd, TUNSETIFF, &ifr)) {
+		ret = fail(why, spec->name, "creating the interface");
+		close(fd);
+		return ret;
+	}
+	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len)) {
+		ret = fail(why, spec->name, "setting the header size");
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+int tap_make(const struct tap_spec *spec, int *fds, struct reason *why)
+{
+	unsigned int n;
+	int ret = check_spec(spec, why);
+
+	if (ret)
+		return ret;
+	for (n = 0; n < spec->nr_queues; n++) {
+		fds[n] = open_queue(spec, n == 0, why);
+		if (fds[n] < 0) {
+			ret = fds[n];
+			goto undo;
+		}
+	}
+	ret = set_up(spec, fds[0], why);
+	if (!ret)
+		ret = set_limits(spec, why);
+	if (!ret)
+		return 0;
+undo:
+	while (n)
+		close(fds[--n]);
+	return ret;
+}
