@@ -47,6 +47,20 @@ enum xpv_action {
 enum xpv_action xpv_back_action(enum xpv_state own, enum xpv_state front);
 enum xpv_action xpv_front_action(enum xpv_state own, enum xpv_state back);
 
+/* ---- paths ---- */
+
+/* Printf formats: own domid, class; then the peer's domid, the device's id. */
+#define XPV_CLASS_VBD	  "vbd"
+#define XPV_CLASS_VIF	  "vif"
+#define XPV_PATH_DOMAIN	  "/local/domain/%u"
+#define XPV_PATH_BACKENDS "/local/domain/%u/backend/%s"
+#define XPV_PATH_BACK	  "/local/domain/%u/backend/%s/%u/%u"
+#define XPV_PATH_FRONT	  "/local/domain/%u/device/%s/%u" /* front's domid */
+/* Where xenbus_dev_error() of Linux writes what is wrong with a backend. */
+#define XPV_PATH_ERROR	  "/local/domain/%u/error/backend/%s/%u/%u"
+/* Fires when any domain has gone or is going. */
+#define XPV_WATCH_RELEASE "@releaseDomain"
+
 /* ---- keys ---- */
 
 enum xpv_key_type {
@@ -81,6 +95,9 @@ enum xpv_key_type {
 	X(QUEUE, "queue-%u", TEXT, 0, 0, XPV_NO_DEFAULT)                      \
 	X(TRUSTED, "trusted", BOOL, 0, 1, 1)                                  \
 	X(SCRIPT, "script", TEXT, 0, 4096, XPV_NO_DEFAULT)                    \
+	/* of a domain, not of a device: what tells two lives of a domid apart */\
+	X(VM, "vm", TEXT, 0, 256, XPV_NO_DEFAULT)                             \
+	X(NAME, "name", TEXT, 0, 256, XPV_NO_DEFAULT)                         \
 	/* block, written by the backend or the toolstack */                  \
 	X(PARAMS, "params", TEXT, 0, 4096, XPV_NO_DEFAULT)                    \
 	X(MODE, "mode", TEXT, 1, 2, XPV_REQUIRED)                             \
