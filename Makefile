@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+#
+# xpv: Xen paravirtual I/O. Two commands do everything on a fresh Debian 12:
+#	make demo	a real Xen host in emulation, with guests on our disks and NICs
+#	make check	every test
+# and on a Xen host:
+#	make install	the daemon, the tool, the scripts (DESTDIR and PREFIX as usual)
+# `make help` lists the rest.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+VERSION := 0.1.0
+PREFIX	?= /usr
+SBIN	:= $(PREFIX)/sbin
+LIBEXEC := $(PREFIX)/libexec/xpv
+KVER	?= $(shell uname -r)
+
+# B=build/asan SAN=address,undefined builds a second tree beside the first.
+B   ?= build
+SAN ?=
+ifeq ($(origin CC),default)
+CC  := gcc
+endif
+
+WARN	:= -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+LIBS	:= liburing libsystemd jansson xenstore xenevtchn xengnttab
+# := on purpose: one pkg-config a run. Empty on a machine where `make deps` is still to run.
+PKG_CF	:= $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LD	:= $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+CPPFLAGS += -D_GNU_SOURCE -I. -Iring -DXPV_VERSION='"$(VERSION)"' -DXPV_LIBEXEC='"$(LIBEXEC)"'
+CFLAGS	?= -O2 -g
+CFLAGS	+= -std=c11 $(WARN) $(PKG_CF) -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+CFLAGS	+= $(if $(findstring thread,$(SAN)),-Wno-tsan)
+LDFLAGS += -pthread $(if $(SAN),-fsanitize=$(SAN))
+
+# ---- userspace -------------------------------------------------------------
+
+# A folder is a library; only the file with main() stays out of it.
+RING_SRC   := $(wildcard ring/*.c ring/hyper/*.c)
+BACK_SRC   := $(wildcard backend/*.c backend/vbd/*.c backend/vif/*.c backend/storage/*.c backend/port/*.c) \
+	      $(filter-out %/main.c,$(wildcard backend/worker/*.c))
+SUP_SRC	   := $(wildcard backend/supervisor/*.c)
+FRONT_SRC  := $(wildcard frontend/user/*.c)
+TOOL_SRC   := $(wildcard xenstore-tools/*.c)
+UNIT_SRC   := $(wildcard tests/unit/*.c)
+BENCH_SRC  := $(wildcard tests/bench/*.c)
+WORKER_SRC := backend/worker/main.c
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+PROGRAMS := $(B)/xpvd $(B)/xpv-worker $(B)/xpv
+
+.PHONY: all
+all: $(PROGRAMS)
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Made anew each time: ar would keep the object of a file that was deleted.
+$(B)/ring.a: $(call obj,$(RING_SRC))
+$(B)/back.a: $(call obj,$(BACK_SRC))
+$(B)/front.a: $(call obj,$(FRONT_SRC))
+$(B)/%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/xpvd: $(call obj,$(SUP_SRC)) $(B)/back.a $(B)/ring.a
+$(B)/xpv-worker: $(call obj,$(WORKER_SRC)) $(B)/back.a $(B)/ring.a
+$(B)/xpv: $(call obj,$(TOOL_SRC)) $(B)/back.a $(B)/ring.a
+$(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
+$(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
+$(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
+$(PROGRAMS) $(B)/unit $(B)/bench:
+	$(CC) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# ---- kernel modules --------------------------------------------------------
+
+# Kbuild writes beside its sources, so each kernel gets a copy of them.
+MOD := build/modules/$(KVER)
+MOD_SRC := $(shell find frontend/Kbuild frontend/*.h frontend/blk frontend/net ring -maxdepth 1 -type f 2>/dev/null)
+
+.PHONY: modules
+modules: $(addprefix $(MOD)/,$(MOD_SRC))
+	$(MAKE) -C /lib/modules/$(KVER)/build M=$(CURDIR)/$(MOD)/frontend W=1 $(if $(C),C=$(C)) modules
+
+$(MOD)/%: %
+	@mkdir -p $(@D)
+	@cp -p $< $@
+
+# ---- install ---------------------------------------------------------------
+
+.PHONY: install install-modules
+install: all
+	install -D -m755 $(B)/xpvd $(DESTDIR)$(SBIN)/xpvd
+	install -D -m755 $(B)/xpv-worker $(DESTDIR)$(LIBEXEC)/xpv-worker
+	install -D -m755 $(B)/xpv $(DESTDIR)$(SBIN)/xpv
+	install -D -m755 dom0-config/scripts/block-xpv $(DESTDIR)/etc/xen/scripts/block-xpv
+	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)/etc/modprobe.d/xpv-backend.conf
+	install -D -m644 dom0-config/systemd/xpvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service
+	install -d $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
+	install -m644 dom0-config/examples/* $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
+
+# In a guest: the frontend modules for its kernel, and the file that lets them win.
+install-modules: modules
+	install -d $(DESTDIR)/lib/modules/$(KVER)/updates
+	install -m644 $(MOD)/frontend/blk/xpv-blkfront.ko $(MOD)/frontend/net/xpv-netfront.ko \
+		$(DESTDIR)/lib/modules/$(KVER)/updates
+	install -D -m644 dom0-config/modprobe.d/xpv-frontend.conf $(DESTDIR)/etc/modprobe.d/xpv-frontend.conf
+	$(if $(DESTDIR),,depmod $(KVER))
+
+# ---- the two commands, and their parts -------------------------------------
+
+.PHONY: demo check deps root bench lab lab-shell lint clean help
+root:
+	@test $$(id -u) = 0 || { echo "this installs packages and boots a Xen host: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
+
+deps: root
+	@tests/needs.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory lab-tree
+	@tests/demo.sh
+
+check: deps
+	@tests/check.sh
+
+bench: deps
+	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
+	$(B)/bench
+
+# What the lab lays over its dom0 and its guests.
+.PHONY: lab-tree
+lab-tree: all
+	@rm -rf build/dom0 build/guest
+	@$(MAKE) --no-print-directory install DESTDIR=build/dom0 >/dev/null
+	@for v in $$(tests/kernels.sh $(LAB_KERNELS)); do \
+		$(MAKE) --no-print-directory install-modules KVER=$$v DESTDIR=build/guest >build/modules-$$v.log 2>&1 || \
+			{ cat build/modules-$$v.log; exit 1; }; \
+	done
+
+LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
+
+# make lab S="boot@type=pvh :stock"
+lab: deps
+	@$(MAKE) --no-print-directory lab-tree
+	XPV_GUEST_KERNELS="$$(tests/kernels.sh)" $(LAB) $(S)
+
+lab-shell: deps
+	@$(MAKE) --no-print-directory lab-tree
+	tests/xen/lab shell --overlay build/dom0 --guest-overlay build/guest
+
+lint: deps
+	@tests/lint.sh
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'demo             a real Xen host in emulation at work (root)'
+	@echo 'check            every test (root)'
+	@echo 'all              xpvd, xpv-worker, xpv'
+	@echo 'modules          xpv-blkfront.ko, xpv-netfront.ko for KVER=$(KVER)'
+	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX)'
+	@echo 'bench            ring benchmark, build/bench.json'
+	@echo 'lab S=...        named scenarios on the emulated host; lab-shell: a console there'
+	@echo 'lint, deps, clean'

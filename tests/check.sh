@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Every test of the project, one verdict line each, and the counts at the end:
+#	ok NAME | not ok NAME: reason | skip NAME: reason
+# Parts may be named (check.sh unit lint); all of them is the default. Logs stay in build/check/.
+
+cd "$(dirname "$0")/.." || exit 1
+LOGS=build/check
+VERDICTS=$LOGS/verdicts
+JOBS=$(nproc)
+mkdir -p "$LOGS"
+: >"$VERDICTS"
+
+verdict() { echo "$*" | tee -a "$VERDICTS"; }
+
+# step NAME COMMAND...: one test that passes when the command does
+step() {
+	local name=$1 began=$SECONDS
+	shift
+	if "$@" >"$LOGS/$name.log" 2>&1; then
+		verdict "ok $name ($((SECONDS - began)) s)"
+	else
+		tail -n 30 "$LOGS/$name.log" >&2
+		verdict "not ok $name: see $LOGS/$name.log"
+		return 1
+	fi
+}
+
+# tests NAME COMMAND...: many tests; the command prints verdict lines
+tests() {
+	local name=$1 rc
+	shift
+	"$@" 2>"$LOGS/$name.err" | tee "$LOGS/$name.log" | grep --line-buffered -E '^(ok|not ok|skip) ' | tee -a "$VERDICTS"
+	rc=${PIPESTATUS[0]}
+	if ((rc)) && ! grep -q '^not ok ' "$LOGS/$name.log"; then
+		tail -n 30 "$LOGS/$name.err" >&2
+		verdict "not ok $name: ended with $rc, see $LOGS/$name.err"
+	fi
+}
+
+# unit TREE: every Check test of a build tree, named TREE/suite:test. Check's TAP has one line a test; loop tests
+# repeat their name.
+unit() {
+	local tree=$1 tap=$LOGS/unit-${1//\//-}.tap rc
+	shift
+	rm -f "$tap"
+	CK_TAP_LOG_FILE_NAME=$tap XPV_WORKER="$tree/xpv-worker" XPV_XPVD="$tree/xpvd" XPV_TOOL="$tree/xpv" \
+		timeout 900 "$tree/unit" "$@" >&2
+	rc=$?
+	sed -nE "s|^ok [0-9]+ - (.*): Passed\$|ok $tree \1|p; s|^not ok [0-9]+ - (.*)|not ok $tree \1|p" "$tap"
+	return $rc
+}
+
+part_build() {
+	step build-gcc make -j"$JOBS" all build/unit build/bench
+	step build-clang make -j"$JOBS" B=build/clang CC=clang all build/clang/unit build/clang/bench
+	step build-asan make -j"$JOBS" B=build/asan SAN=address,undefined CFLAGS='-O1 -g' all build/asan/unit
+	step build-tsan make -j"$JOBS" B=build/tsan SAN=thread CFLAGS='-O1 -g' all build/tsan/unit
+}
+
+part_modules() {
+	local kernel
+	for kernel in $(tests/kernels.sh all); do
+		step "modules-$kernel" no_warnings make -j"$JOBS" modules KVER="$kernel"
+		step "sparse-$kernel" no_warnings make -j"$JOBS" modules KVER="$kernel" C=2
+	done
+}
+
+# W=1 and sparse speak in warnings, which make does not count as failure
+no_warnings() {
+	local out
+	out=$("$@" 2>&1) || { echo "$out"; return 1; }
+	echo "$out"
+	! grep -E '(warning|error):' <<<"$out"
+}
+
+part_unit() {
+	tests unit unit build
+	tests unit-asan unit build/asan
+	tests unit-tsan unit build/tsan $TSAN_SUITES
+}
+# what runs threads or processes over shared memory
+TSAN_SUITES='ring'
+
+part_lint() { tests lint tests/lint.sh; }
+
+part_bench() { step bench bench_smoke; }
+# not how fast, but that every case runs and the file can be read
+bench_smoke() {
+	build/bench --quick --out "$LOGS/bench.json" && python3 -c "
+import json, sys
+rows = json.load(open('$LOGS/bench.json'))
+assert rows and all(r['value'] > 0 and r['name'] and r['unit'] for r in rows), rows"
+}
+
+part_lab() {
+	XPV_GUEST_KERNELS="$(tests/kernels.sh all | tr '\n' ' ')"
+	export XPV_GUEST_KERNELS
+	step lab-tree make lab-tree LAB_KERNELS=all || return
+	tests lab tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest :all
+}
+
+tests/needs.sh check || exit 1
+began=$SECONDS
+parts=("$@")
+((${#parts[@]})) || parts=(build modules lint unit bench lab)
+for part in "${parts[@]}"; do "part_$part"; done
+
+passed=$(grep -c '^ok ' "$VERDICTS")
+failed=$(grep -c '^not ok ' "$VERDICTS")
+skipped=$(grep -c '^skip ' "$VERDICTS")
+grep '^not ok ' "$VERDICTS" | sed 's/^/  /'
+echo "check took $(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s"
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0 && passed > 0))
