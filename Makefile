@@ -79,17 +79,12 @@ $(PROGRAMS) $(B)/unit $(B)/bench:
 
 # ---- kernel modules --------------------------------------------------------
 
-# Kbuild writes beside its sources, so each kernel gets a copy of them.
+# Kbuild writes beside its sources, so each kernel has a folder of links to them.
 MOD := build/modules/$(KVER)
-MOD_SRC := $(shell find frontend/Kbuild frontend/*.h frontend/blk frontend/net ring -maxdepth 1 -type f 2>/dev/null)
 
 .PHONY: modules
-modules: $(addprefix $(MOD)/,$(MOD_SRC))
-	$(MAKE) -C /lib/modules/$(KVER)/build M=$(CURDIR)/$(MOD)/frontend W=1 $(if $(C),C=$(C)) modules
-
-$(MOD)/%: %
-	@mkdir -p $(@D)
-	@cp -p $< $@
+modules:
+	$(MAKE) -C frontend OUT=$(CURDIR)/$(MOD) KDIR=/lib/modules/$(KVER)/build KARGS="W=1 $(if $(C),C=$(C))"
 
 # ---- install ---------------------------------------------------------------
 
@@ -111,6 +106,10 @@ install-modules: modules
 		$(DESTDIR)/lib/modules/$(KVER)/updates
 	install -D -m644 dom0-config/modprobe.d/xpv-frontend.conf $(DESTDIR)/etc/modprobe.d/xpv-frontend.conf
 	$(if $(DESTDIR),,depmod $(KVER))
+
+.PHONY: deb
+deb: all
+	dom0-config/deb/build.sh $(VERSION)
 
 # ---- the two commands, and their parts -------------------------------------
 
@@ -165,6 +164,7 @@ help:
 	@echo 'all              xpvd, xpv-worker, xpv'
 	@echo 'modules          xpv-blkfront.ko, xpv-netfront.ko for KVER=$(KVER)'
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX)'
+	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-shell: a console there'
 	@echo 'lint, deps, clean'
