@@ -13,8 +13,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -55,14 +53,7 @@ struct worker_private {
 	bool shutdown;
 };
 
-void reason_set(struct reason *why, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why->text, sizeof(why->text), fmt, ap);
-	va_end(ap);
-}
+_Static_assert(REASON_TEXT == IPC_TEXT, "a reason fits into a reply");
 
 /* ---- the supervisor ---- */
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of file.c: who carries out its system calls. An engine makes one
+ * attempt at a request and reports what the system call returned; what that
+ * means (short transfers, latched errors) is file.c's alone.
+ */
+#ifndef XPV_ENGINE_H
+#define XPV_ENGINE_H
+
+#include <sys/types.h>
+
+#include "storage.h"
+
+/* The system call that comes next for a request. */
+struct attempt {
+	enum {
+		ATTEMPT_READ,
+		ATTEMPT_WRITE,
+		ATTEMPT_SYNC,
+		ATTEMPT_FALLOCATE,
+	} call;
+	int mode; /* fallocate */
+	unsigned int nr_iov;
+	struct iovec *iov; /* NULL: the one buffer at @buf */
+	void *buf;
+	uint64_t offset;
+	uint64_t length;
+};
+
+void attempt_plan(const struct storage_io *io, struct attempt *a);
+/* Carry it out here and now: a result or a negative errno. */
+ssize_t attempt_run(int fd, const struct attempt *a);
+
+struct engine;
+
+struct engine_ops {
+	/* As the functions of a storage; @finished is called from kick(). */
+	void (*submit)(struct engine *e, struct storage_io *io);
+	bool (*kick)(struct engine *e);
+	void (*close)(struct engine *e);
+};
+
+struct engine {
+	const struct engine_ops *ops;
+	void (*finished)(void *owner, struct storage_io *io, ssize_t result);
+	void *owner;
+};
+
+/* NULL + errno. The descriptor stays the caller's. */
+struct engine *engine_uring(struct loop *loop, int fd);
+struct engine *engine_pool(struct loop *loop, int fd);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A raw file or block device: what the results of the system calls mean.
+ *
+ * - A short transfer is continued; one that comes to an unexpected end fails,
+ *   so that nobody is given the bytes that were in the buffer before.
+ * - After a failed fsync the kernel forgets which pages were lost: from then
+ *   on every flush fails, for as long as the file is open.
+ * - A file that somebody shrank is not grown again by our writes, or what was
+ *   cut off would read as zeroes without an error.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <linux/fs.h>
+#include <unistd.h>
+
+#include "../reason.h"
+#include "../worker/log.h"
+
+struct file {
+	struct storage storage;
+	struct engine *engine;
+	int fd;
+	bool is_block;
+	int flush_error; /* latched */
+	unsigned int writes; /* in the queue below */
+	struct storage_queue queue; /* submitted, not kicked yet */
+};
+
+static void finish(struct storage_io *io, int error)
+{
+	io->done(io, error);
+}
+
+/* Drop the first @bytes bytes of what is still to be transferred. */
+static void advance(struct storage_io *io, uint64_t bytes)
+{
+	while (bytes && bytes >= io->iov->iov_len) {
+		bytes -= io->iov->iov_len;
+		io->iov++;
+		io->nr_iov--;
+	}
+	if (bytes) {
+		io->iov->iov_base = (char *)io->iov->iov_base + bytes;
+		io->iov->iov_len -= bytes;
+	}
+}
+
+static void transferred(struct file *f, struct storage_io *io, ssize_t result)
+{
+	if (result <= 0) {
+		/* 0: the end of the file, where there should be data. */
+		finish(io, result ? (int)result : -EIO);
+		return;
+	}
+	io->left -= (uint64_t)result;
+	if (!io->left) {
+		finish(io, 0);
+		return;
+	}
+	if (io->op != STORAGE_WRITE_ZEROES)
+		advance(io, (uint64_t)result);
+	f->engine->ops->submit(f->engine, io);
+}
+
+static void flushed(struct file *f, struct storage_io *io, ssize_t result)
+{
+	if (result < 0 && !f->flush_error) {
+		f->flush_error = (int)result;
+		log_line("flush failed: %s; every flush will, until the disk "
+			 "is attached again",
+			 strerror((int)-result));
+	}
+	finish(io, f->flush_error);
+}
+
+static void zeroed(struct file *f, struct storage_io *io, ssize_t result)
+{
+	if (io->fallback) {
+		transferred(f, io, result);
+	} else if (result == -EOPNOTSUPP || result == -ENODEV) {
+		io->fallback = true;
+		f->engine->ops->submit(f->engine, io);
+	} else {
+		finish(io, (int)result);
+	}
+}
+
+static void file_finished(void *owner, struct storage_io *io, ssize_t result)
+{
+	struct file *f = owner;
+
+	if (result == -EINTR || result == -EAGAIN) {
+		f->engine->ops->submit(f->engine, io);
+		return;
+	}
+	switch (io->op) {
+	case STORAGE_FLUSH:
+		flushed(f, io, result);
+		break;
+	case STORAGE_WRITE_ZEROES:
+		zeroed(f, io, result);
+		break;
+	case STORAGE_DISCARD:
+		finish(io, result == -ENODEV ? -EOPNOTSUPP : (int)result);
+		break;
+	default:
+		transferred(f, io, result);
+		break;
+	}
+}
+
+static bool grows(const struct storage_io *io)
+{
+	return io->op == STORAGE_WRITE || io->op == STORAGE_WRITE_ZEROES;
+}
+
+static void file_submit(struct storage *s, struct storage_io *io)
+{
+	struct file *f = (struct file *)s;
+
+	io->left = io->length;
+	io->fallback = false;
+	f->writes += grows(io);
+	STAILQ_INSERT_TAIL(&f->queue, io, next);
+}
+
+static uint64_t file_size(struct storage *s)
+{
+	struct file *f = (struct file *)s;
+	struct stat st;
+	uint64_t bytes;
+
+	if (f->is_block)
+		return ioctl(f->fd, BLKGETSIZE64, &bytes) ? 0 : bytes;
+	return fstat(f->fd, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+static bool file_kick(struct storage *s)
+{
+	struct file *f = (struct file *)s;
+	struct storage_queue queue = STAILQ_HEAD_INITIALIZER(queue);
+	struct storage_io *io;
+	uint64_t end = UINT64_MAX;
+	bool refused = false;
+
+	STAILQ_CONCAT(&queue, &f->queue);
+	/* One look at the size covers a whole batch of writes. */
+	if (f->writes && !f->is_block)
+		end = file_size(s);
+	f->writes = 0;
+	while ((io = STAILQ_FIRST(&queue))) {
+		STAILQ_REMOVE_HEAD(&queue, next);
+		if (grows(io) &&
+		    (io->length > end || io->offset > end - io->length)) {
+			finish(io, -EIO);
+			refused = true;
+		} else if (io->op == STORAGE_FLUSH && f->flush_error) {
+			finish(io, f->flush_error);
+			refused = true;
+		} else {
+			f->engine->ops->submit(f->engine, io);
+		}
+	}
+	return f->engine->ops->kick(f->engine) || refused;
+}
+
+static void file_close(struct storage *s)
+{
+	struct file *f = (struct file *)s;
+
+	f->engine->ops->close(f->engine);
+	close(f->fd);
+	free(f);
+}
+
+static const struct storage_ops file_ops = {
+	.submit = file_submit,
+	.kick = file_kick,
+	.size = file_size,
+	.close = file_close,
+};
+
+static struct engine *open_engine(struct loop *loop, int fd,
+				  enum storage_engine engine)
+{
+	struct engine *e;
+
+	if (engine == STORAGE_ENGINE_POOL)
+		return engine_pool(loop, fd);
+	e = engine_uring(loop, fd);
+	if (e || engine == STORAGE_ENGINE_URING)
+		return e;
+	/* Refused by seccomp, by sysctl or for want of memory. */
+	log_line("io_uring: %s; using threads", strerror(errno));
+	return engine_pool(loop, fd);
+}
+
+struct storage *storage_file(struct loop *loop, int fd,
+			     enum storage_engine engine, struct reason *why)
+{
+	struct file *f = calloc(1, sizeof(*f));
+	struct stat st;
+	int err;
+
+	if (f && !fstat(fd, &st))
+		f->engine = open_engine(loop, fd, engine);
+	if (!f || !f->engine) {
+		err = errno;
+		reason_set(why, "storage: %s", strerror(err));
+		free(f);
+		errno = err;
+		return NULL;
+	}
+	f->engine->finished = file_finished;
+	f->engine->owner = f;
+	f->storage.ops = &file_ops;
+	f->fd = fd;
+	f->is_block = S_ISBLK(st.st_mode);
+	STAILQ_INIT(&f->queue);
+	return &f->storage;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The io_uring engine. One system call a turn of the loop both submits what
+ * is queued and collects what has finished; none is made when the shared
+ * ring shows that there is neither.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "../worker/loop.h"
+
+#define SQ_ENTRIES 64
+/* As many as a ring of 16 pages holds requests; more than that only waits. */
+#define CQ_ENTRIES 512
+/* Completions called back for in one turn: other rings want theirs. */
+#define TURN_COMPLETIONS 128
+
+struct uring {
+	struct engine engine;
+	struct io_uring ring;
+	struct loop *loop;
+	struct loop_source source;
+	struct storage_queue backlog; /* waits for a submission entry */
+	unsigned int in_flight;
+};
+
+static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
+{
+	struct attempt a;
+
+	attempt_plan(io, &a);
+	switch (a.call) {
+	case ATTEMPT_SYNC:
+		io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+		break;
+	case ATTEMPT_FALLOCATE:
+		io_uring_prep_fallocate(sqe, 0, a.mode, (off_t)a.offset,
+					(off_t)a.length);
+		break;
+	case ATTEMPT_READ:
+		if (a.iov)
+			io_uring_prep_readv(sqe, 0, a.iov, a.nr_iov, a.offset);
+		else
+			io_uring_prep_read(sqe, 0, a.buf,
+					   (unsigned int)a.length, a.offset);
+		break;
+	case ATTEMPT_WRITE:
+		if (a.iov)
+			io_uring_prep_writev(sqe, 0, a.iov, a.nr_iov, a.offset);
+		else
+			io_uring_prep_write(sqe, 0, a.buf,
+					    (unsigned int)a.length, a.offset);
+		break;
+	}
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE); /* 0: our only file */
+	io_uring_sqe_set_data(sqe, io);
+}
+
+static void uring_submit(struct engine *e, struct storage_io *io)
+{
+	struct uring *u = (struct uring *)e;
+
+	STAILQ_INSERT_TAIL(&u->backlog, io, next);
+}
+
+static void fill(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+	struct storage_io *io;
+
+	while ((io = STAILQ_FIRST(&u->backlog))) {
+		sqe = io_uring_get_sqe(&u->ring);
+		if (!sqe)
+			return;
+		STAILQ_REMOVE_HEAD(&u->backlog, next);
+		prepare(sqe, io);
+		u->in_flight++;
+	}
+}
+
+/* Deferred task work is run, and an overflow flushed, by entering only. */
+static bool kernel_wants_us(struct uring *u)
+{
+	return *u->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static bool reap(struct uring *u)
+{
+	struct io_uring_cqe *cqe[TURN_COMPLETIONS];
+	unsigned int n, i;
+
+	n = io_uring_peek_batch_cqe(&u->ring, cqe, TURN_COMPLETIONS);
+	u->in_flight -= n;
+	for (i = 0; i < n; i++)
+		u->engine.finished(u->engine.owner,
+				   io_uring_cqe_get_data(cqe[i]), cqe[i]->res);
+	io_uring_cq_advance(&u->ring, n);
+	return n > 0;
+}
+
+static bool uring_kick(struct engine *e)
+{
+	struct uring *u = (struct uring *)e;
+
+	fill(u);
+	/*
+	 * A failure here (EBUSY, EAGAIN: out of memory for the moment) leaves
+	 * the entries in the submission ring for the next turn.
+	 */
+	if (io_uring_sq_ready(&u->ring) || kernel_wants_us(u))
+		io_uring_submit_and_get_events(&u->ring);
+	return reap(u) || io_uring_sq_ready(&u->ring) ||
+	       !STAILQ_EMPTY(&u->backlog);
+}
+
+static void uring_close(struct engine *e)
+{
+	struct uring *u = (struct uring *)e;
+
+	loop_del(u->loop, &u->source);
+	io_uring_queue_exit(&u->ring);
+	free(u);
+}
+
+static const struct engine_ops uring_ops = {
+	.submit = uring_submit,
+	.kick = uring_kick,
+	.close = uring_close,
+};
+
+/* Completions are looked for in every turn: waking up is all it takes. */
+static void wake(struct loop_source *src, uint32_t events)
+{
+	(void)src;
+	(void)events;
+}
+
+static int setup(struct uring *u, int fd)
+{
+	struct io_uring_params p = {
+		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+			 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		.cq_entries = CQ_ENTRIES,
+	};
+	int err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &p);
+
+	if (err == -EINVAL) { /* before Linux 6.1 */
+		p = (struct io_uring_params){
+			.flags = IORING_SETUP_CQSIZE,
+			.cq_entries = CQ_ENTRIES,
+		};
+		err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &p);
+	}
+	if (err)
+		return err;
+	err = io_uring_register_files(&u->ring, &fd, 1);
+	if (err) {
+		io_uring_queue_exit(&u->ring);
+		return err;
+	}
+	io_uring_ring_dontfork(&u->ring);
+	/* Saves a lookup a call; a thread has few of them, so it may fail. */
+	io_uring_register_ring_fd(&u->ring);
+	return 0;
+}
+
+struct engine *engine_uring(struct loop *loop, int fd)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int err;
+
+	if (!u)
+		return NULL;
+	err = setup(u, fd);
+	if (err)
+		goto out;
+	STAILQ_INIT(&u->backlog);
+	u->engine.ops = &uring_ops;
+	u->loop = loop;
+	u->source.fd = u->ring.ring_fd;
+	u->source.ready = wake;
+	err = loop_add(loop, &u->source, EPOLLIN);
+	if (!err)
+		return &u->engine;
+	io_uring_queue_exit(&u->ring);
+out:
+	free(u);
+	errno = -err;
+	return NULL;
+}
