@@ -191,8 +191,8 @@ const char *xpv_net_verdict_str(enum xpv_net_verdict verdict);
  * Assemble the packet that starts at slots[0]. @slots are private copies of
  * @nr tx slots (extras overlay them). On OK and DROP, *used is the number of
  * slots that the packet takes on the ring; @pkt holds the first *used slots'
- * meaning on OK only. On INCOMPLETE nothing is used: call again when more
- * slots are there.
+ * meaning on OK only, but for nr_extras, which every answer needs. On
+ * INCOMPLETE nothing is used: call again when more slots are there.
  */
 enum xpv_net_verdict
 xpv_netif_assemble(const struct xpv_netif_tx_request *slots, unsigned int nr,

@@ -237,6 +237,12 @@ static inline void xpv_back_peek(const struct xpv_back *b, uint32_t ahead,
 	xpv_copy_once(req, xpv_ring_slot(&b->ring, b->req_cons + ahead), len);
 }
 
+/* Take @n requests that were copied by xpv_back_peek(). */
+static inline void xpv_back_skip(struct xpv_back *b, uint32_t n)
+{
+	b->req_cons += n;
+}
+
 /* Requests taken and not answered yet. */
 static inline uint32_t xpv_back_unanswered(const struct xpv_back *b)
 {

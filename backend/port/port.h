@@ -19,11 +19,11 @@
 #include <stdint.h>
 
 /* The largest frame: 64 KiB of IP behind an Ethernet and a VLAN header. */
-#define PORT_MAX_FRAME	 (65535u + 18u)
+#define PORT_MAX_FRAME (65535u + 18u)
 /* Bytes in front of each frame that the port may write (a device header). */
-#define PORT_HEADROOM	 64u
+#define PORT_HEADROOM 64u
 /* Frames of one batch. */
-#define PORT_BATCH	 64u
+#define PORT_BATCH 64u
 /* A batch takes no further frame when it holds that many bytes. */
 #define PORT_BATCH_BYTES (128u * 1024)
 #define PORT_ARENA_SIZE	 (PORT_BATCH_BYTES + 2 * 65536u + 8192u)
@@ -39,14 +39,14 @@ enum port_gso {
  * always needs its checksum too.
  */
 struct port_offload {
-	bool csum_needed;  /* sum from csum_start to the end, store at
+	bool csum_needed; /* sum from csum_start to the end, store at
 			    * csum_start + csum_offset, which holds the sum of
 			    * the pseudo header */
-	bool csum_valid;   /* no need to check: it never left this host */
-	uint8_t gso;	   /* enum port_gso */
-	bool gso_ecn;	   /* the TCP header has CWR set */
+	bool csum_valid; /* no need to check: it never left this host */
+	uint8_t gso; /* enum port_gso */
+	bool gso_ecn; /* the TCP header has CWR set */
 	uint16_t gso_size; /* payload bytes of a segment */
-	uint16_t hdr_len;  /* GSO: bytes of all headers */
+	uint16_t hdr_len; /* GSO: bytes of all headers */
 	uint16_t csum_start;
 	uint16_t csum_offset;
 };
@@ -64,7 +64,7 @@ struct port_frame {
  */
 struct port_batch {
 	uint8_t *arena; /* PORT_ARENA_SIZE bytes, page-aligned */
-	uint32_t used;	/* bytes of the arena in front of the next headroom */
+	uint32_t used; /* bytes of the arena in front of the next headroom */
 	unsigned int nr;
 	struct port_frame frame[PORT_BATCH];
 };
@@ -101,10 +101,10 @@ struct port_caps {
 struct port_stats {
 	uint64_t sent;
 	uint64_t received;
-	uint64_t drop_down;    /* the interface is down */
-	uint64_t drop_full;    /* no room behind the port */
+	uint64_t drop_down; /* the interface is down */
+	uint64_t drop_full; /* no room behind the port */
 	uint64_t drop_refused; /* the device did not like the frame */
-	uint64_t drop_long;    /* received longer than PORT_MAX_FRAME */
+	uint64_t drop_long; /* received longer than PORT_MAX_FRAME */
 };
 
 struct port;

@@ -20,9 +20,9 @@
 struct reason;
 
 struct tap_spec {
-	const char *name;	/* "vif3.0", or the `vifname` key; <= 15 bytes */
+	const char *name; /* "vif3.0", or the `vifname` key; <= 15 bytes */
 	unsigned int nr_queues; /* 1 to IPC_MAX_QUEUES */
-	uint32_t mtu;		/* 0: as the kernel makes it, 1500 */
+	uint32_t mtu; /* 0: as the kernel makes it, 1500 */
 };
 
 /*

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Offloads between what a guest says of a packet and what the port wants to
+ * know. What the guest says is checked against the headers of the packet;
+ * the kernel behind a tap is never told anything else.
+ */
+#ifndef XPV_VIF_OFFLOAD_H
+#define XPV_VIF_OFFLOAD_H
+
+#include "queue.h"
+
+/*
+ * Fill frame->off for a transmitted packet. Returns false, and in *drop the
+ * counter to blame, if the packet is not what it claims to be.
+ */
+bool offload_from_guest(struct vif_queue *q, const struct tx_packet *pkt,
+			struct port_frame *frame, enum vif_counter *drop);
+
+/*
+ * Plan a received frame, and finish its checksum if the guest cannot.
+ * plan->slots is 0 if it has to be dropped.
+ */
+void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
+		      struct rx_plan *plan);
+
+#endif

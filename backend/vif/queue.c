@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#include "queue.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+/* A batch's memory goes back to the system after so long without traffic. */
+#define RELEASE_MS 1000u
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ---- for tx.c and rx.c ---- */
+
+struct hyper_copy *vif_queue_op(struct vif_queue *q)
+{
+	struct hyper_copy *op = &q->ops[q->nr_ops++];
+
+	memset(op, 0, sizeof(*op));
+	return op;
+}
+
+void vif_queue_copy(struct vif_queue *q)
+{
+	struct hyper *h = q->vif->worker->hyper;
+
+	if (!q->nr_ops || !h->ops->copy(h, q->ops, q->nr_ops))
+		return;
+	/* The domain is gone, or we are out of memory: none was copied. */
+	for (unsigned int i = 0; i < q->nr_ops; i++)
+		q->ops[i].status = HYPER_COPY_ERROR;
+}
+
+void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
+{
+	struct vif *vif = q->vif;
+	char what[REASON_TEXT / 2];
+	struct reason why;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	reason_set(&why, "queue %u: %s", (unsigned int)(q - vif->queue), what);
+	vif->broken = true;
+	worker_broken(vif->worker, vif->dev, &why);
+}
+
+/* ---- the loop ---- */
+
+static bool run(struct loop_work *work)
+{
+	struct vif_queue *q = work->owner;
+	bool found;
+
+	if (q->vif->broken)
+		return false;
+	found = vif_tx_turn(q);
+	if (!q->vif->broken)
+		found |= vif_rx_turn(q);
+	if (found)
+		q->active = true;
+	return found;
+}
+
+static void release_when_idle(struct vif_queue *q, uint64_t now)
+{
+	if (q->active) {
+		q->active = false;
+		q->dirty = true;
+		q->last_active = now;
+	} else if (q->dirty && !q->rx_batch.nr &&
+		   now - q->last_active >= RELEASE_MS) {
+		port_batch_release(&q->tx_batch);
+		port_batch_release(&q->rx_batch);
+		q->dirty = false;
+	}
+}
+
+static bool arm(struct loop_work *work)
+{
+	struct vif_queue *q = work->owner;
+	uint64_t now = now_ms();
+	bool found;
+
+	if (q->vif->broken)
+		return false;
+	release_when_idle(q, now);
+	found = vif_tx_arm(q);
+	found |= vif_rx_arm(q, now);
+	return found;
+}
+
+/* Edge-triggered: the flag stays until receive() finds nothing. */
+static void port_readable(struct loop_source *src, uint32_t events)
+{
+	struct vif_queue *q = src->owner;
+
+	(void)events;
+	q->port_ready = true;
+}
+
+/* The event has woken the loop; run() looks at the rings in every turn. */
+static void ring_event(struct loop_port *port)
+{
+	(void)port;
+}
+
+/* ---- life ---- */
+
+int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port)
+{
+	int err = port_batch_init(&q->tx_batch);
+
+	if (!err)
+		err = port_batch_init(&q->rx_batch);
+	q->vif = vif;
+	q->port = port;
+	q->readable.fd = port->fd;
+	q->readable.ready = port_readable;
+	q->readable.owner = q;
+	q->work.run = run;
+	q->work.arm = arm;
+	q->work.owner = q;
+	return err;
+}
+
+void vif_queue_fini(struct vif_queue *q)
+{
+	port_batch_fini(&q->tx_batch);
+	port_batch_fini(&q->rx_batch);
+}
+
+static int map_ring(struct vif_queue *q, const char *what, uint32_t gref,
+		    uint32_t slot_size, void **page, struct xpv_back *ring,
+		    struct reason *why)
+{
+	struct worker *w = q->vif->worker;
+
+	*page = w->hyper->ops->map(w->hyper, w->domid, &gref, 1,
+				   HYPER_READ | HYPER_WRITE);
+	if (!*page) {
+		int err = errno;
+
+		reason_set(why, "%s-ring-ref %u of domain %u: %s", what, gref,
+			   w->domid, strerror(err));
+		return -err;
+	}
+	if (xpv_back_attach(ring, *page, XPV_PAGE_SIZE, slot_size)) {
+		reason_set(why, "%s-ring-ref %u: its indices cannot be", what,
+			   gref);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static void unmap(struct vif_queue *q, void **page)
+{
+	struct hyper *h = q->vif->worker->hyper;
+
+	if (*page)
+		h->ops->unmap(h, *page, 1);
+	*page = NULL;
+}
+
+static int bind_event(struct vif_queue *q, uint32_t remote, struct reason *why)
+{
+	struct worker *w = q->vif->worker;
+	struct loop_port *port = &q->event[q->nr_events];
+	int err;
+
+	port->event = ring_event;
+	port->owner = q;
+	err = loop_bind(w->loop, port, w->domid, remote);
+	if (err)
+		reason_set(why, "event channel %u of domain %u: %s", remote,
+			   w->domid, strerror(-err));
+	else
+		q->nr_events++;
+	return err;
+}
+
+static int bind_events(struct vif_queue *q, const struct ipc_vif_queue *c,
+		       struct reason *why)
+{
+	int err = bind_event(q, c->tx_port, why);
+
+	if (!err && c->rx_port != c->tx_port)
+		err = bind_event(q, c->rx_port, why);
+	return err;
+}
+
+static int watch_port(struct vif_queue *q, struct reason *why)
+{
+	int err =
+		loop_add(q->vif->worker->loop, &q->readable, EPOLLIN | EPOLLET);
+
+	if (err)
+		reason_set(why, "%s: epoll: %s", q->vif->name, strerror(-err));
+	return err;
+}
+
+/* Undo what of connect was done, in any state of it. */
+static void undo(struct vif_queue *q)
+{
+	while (q->nr_events)
+		loop_unbind(q->vif->worker->loop, &q->event[--q->nr_events]);
+	unmap(q, &q->rx_page);
+	unmap(q, &q->tx_page);
+}
+
+int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
+		      struct reason *why)
+{
+	int err = map_ring(q, "tx", c->tx_gref, XPV_NETIF_TX_SLOT, &q->tx_page,
+			   &q->tx, why);
+
+	if (!err)
+		err = map_ring(q, "rx", c->rx_gref, XPV_NETIF_RX_SLOT,
+			       &q->rx_page, &q->rx, why);
+	if (!err)
+		err = bind_events(q, c, why);
+	if (!err)
+		err = watch_port(q, why);
+	if (err) {
+		undo(q);
+		return err;
+	}
+	q->tx_seen = 0;
+	q->rx_wait_since = 0;
+	/* What waits was meant for a connection that is no more. */
+	vif_rx_drain(q);
+	q->port_ready = true;
+	loop_work_add(q->vif->worker->loop, &q->work);
+	q->connected = true;
+	return 0;
+}
+
+void vif_queue_disconnect(struct vif_queue *q)
+{
+	if (!q->connected)
+		return;
+	q->connected = false;
+	loop_work_del(q->vif->worker->loop, &q->work);
+	loop_del(q->vif->worker->loop, &q->readable);
+	undo(q);
+	port_batch_reset(&q->tx_batch);
+	port_batch_reset(&q->rx_batch);
+	port_batch_release(&q->tx_batch);
+	port_batch_release(&q->rx_batch);
+	q->dirty = false;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a vif counts, one name a reason. Directions are the guest's: tx leaves
+ * it. What the port drops is counted by the port (struct port_stats).
+ */
+#ifndef XPV_VIF_STATS_H
+#define XPV_VIF_STATS_H
+
+#include <stdint.h>
+
+struct vif;
+struct port_stats;
+
+/* clang-format off */
+#define VIF_COUNTERS(X)                                                   \
+	X(TX_PACKETS, "tx_packets")	   /* handed to the port */           \
+	X(TX_BYTES, "tx_bytes")						  \
+	X(TX_GSO, "tx_gso_packets")					  \
+	X(TX_CSUM_FIXED, "tx_csum_fixed")  /* GSO without csum_blank */       \
+	X(TX_DROP_SLOTS, "tx_drop_slots")  /* 19 or 20 slots */               \
+	X(TX_DROP_SHORT, "tx_drop_short")  /* no Ethernet header */           \
+	X(TX_DROP_LONG, "tx_drop_long")	   /* fragments exceed the total */   \
+	X(TX_DROP_GRANT, "tx_drop_grant")  /* a fragment cannot be read */    \
+	X(TX_DROP_CSUM, "tx_drop_csum")	   /* csum_blank, no TCP or UDP */    \
+	X(TX_DROP_GSO, "tx_drop_gso")	   /* GSO that its headers deny */    \
+	X(TX_MULTICAST, "tx_multicast_refused")				  \
+	X(RX_PACKETS, "rx_packets")	   /* put into the guest's slots */   \
+	X(RX_BYTES, "rx_bytes")						  \
+	X(RX_GSO, "rx_gso_packets")					  \
+	X(RX_CSUM_DONE, "rx_csum_done")	   /* that the guest could not do */  \
+	X(RX_GRANT_ERRORS, "rx_grant_errors") /* slots we cannot write */     \
+	X(RX_DROP_LONG, "rx_drop_long")	   /* over a page, and no sg */       \
+	X(RX_DROP_GSO, "rx_drop_gso")	   /* GSO the guest cannot take */    \
+	X(RX_STALLS, "rx_stalls")	   /* waits for slots */              \
+	X(RX_DRAINED, "rx_drained")	   /* after waiting too long */
+/* clang-format on */
+
+enum vif_counter {
+#define VIF_COUNTER_ENUM(id, name) VIF_##id,
+	VIF_COUNTERS(VIF_COUNTER_ENUM)
+#undef VIF_COUNTER_ENUM
+		VIF_NR_COUNTERS,
+};
+
+const char *vif_counter_name(enum vif_counter counter);
+/* Over all queues, since attach. */
+uint64_t vif_counter(const struct vif *vif, enum vif_counter counter);
+void vif_port_stats(const struct vif *vif, struct port_stats *stats);
+
+#endif

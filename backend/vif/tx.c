@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the guest to the port.
+ *
+ * A batch of slots is copied from the ring once and assembled into packets;
+ * all their fragments are then fetched by one grant copy, each packet's into
+ * one linear frame: what the guest granted is never mapped, and headers that
+ * it spread over slots need no special care behind this point.
+ */
+#include "offload.h"
+#include "queue.h"
+
+#include <string.h>
+
+static enum vif_counter drop_counter(enum xpv_net_verdict verdict)
+{
+	switch (verdict) {
+	case XPV_NET_DROP_SLOTS:
+		return VIF_TX_DROP_SLOTS;
+	case XPV_NET_DROP_LONG:
+		return VIF_TX_DROP_LONG;
+	default:
+		return VIF_TX_DROP_SHORT;
+	}
+}
+
+/* Reserve a frame for the packet and plan the copies of its fragments. */
+static void plan_copies(struct vif_queue *q, const struct xpv_net_packet *pkt,
+			struct tx_packet *out)
+{
+	struct port_frame *frame = port_batch_add(&q->tx_batch, pkt->size);
+	uint8_t *to = frame->data;
+
+	out->frame = (uint16_t)(q->tx_batch.nr - 1);
+	out->op = (uint16_t)q->nr_ops;
+	for (unsigned int i = 0; i < pkt->nr_frags; i++) {
+		const struct xpv_net_frag *frag = &pkt->frag[i];
+		struct hyper_copy *op;
+
+		/* The hypervisor refuses copies of nothing (XSA-448). */
+		if (!frag->size)
+			continue;
+		op = vif_queue_op(q);
+		op->src.is_grant = true;
+		op->src.domid = q->vif->worker->domid;
+		op->src.gref = frag->gref;
+		op->src.offset = frag->offset;
+		op->dst.virt = to;
+		op->len = frag->size;
+		to += frag->size;
+	}
+	out->nr_ops = (uint16_t)(q->nr_ops - out->op);
+}
+
+static void add_packet(struct vif_queue *q, const struct xpv_net_packet *pkt,
+		       enum xpv_net_verdict verdict, struct tx_packet *out)
+{
+	out->nr_extras = pkt->nr_extras;
+	out->status = XPV_NETIF_ERROR;
+	out->nr_ops = 0;
+	if (verdict != XPV_NET_OK) {
+		q->counter[drop_counter(verdict)]++;
+		return;
+	}
+	/* Never offered: nothing is filtered, so nothing is to be added. */
+	if (pkt->mcast_op) {
+		q->counter[VIF_TX_MULTICAST]++;
+		return;
+	}
+	out->status = XPV_NETIF_OKAY;
+	out->csum_blank = pkt->csum_blank;
+	out->gso_type = pkt->gso_type;
+	out->gso_size = pkt->gso_size;
+	plan_copies(q, pkt, out);
+}
+
+/*
+ * Assemble packets out of tx_slots[nr]. Returns their number and in *used the
+ * slots they take; -1 if the frontend breaks the protocol.
+ */
+static int assemble(struct vif_queue *q, unsigned int nr, unsigned int *used)
+{
+	struct xpv_net_packet pkt;
+	enum xpv_net_verdict verdict;
+	unsigned int at = 0, slots;
+	int n = 0;
+
+	while (at < nr && port_batch_room(&q->tx_batch)) {
+		struct tx_packet *out = &q->tx_packets[n];
+
+		verdict = xpv_netif_assemble(&q->tx_slots[at], nr - at, &pkt,
+					     &slots);
+		if (verdict == XPV_NET_INCOMPLETE)
+			break;
+		if (verdict >= XPV_NET_FATAL) {
+			vif_queue_broken(q, "tx request at %u: %s",
+					 q->tx.req_cons + at,
+					 xpv_net_verdict_str(verdict));
+			return -1;
+		}
+		out->at = (uint16_t)at;
+		out->used = (uint8_t)slots;
+		add_packet(q, &pkt, verdict, out);
+		at += slots;
+		n++;
+	}
+	*used = at;
+	return n;
+}
+
+static bool copied(const struct vif_queue *q, const struct tx_packet *pkt)
+{
+	for (unsigned int i = 0; i < pkt->nr_ops; i++)
+		if (q->ops[pkt->op + i].status != HYPER_COPY_OKAY)
+			return false;
+	return true;
+}
+
+/* Send the packets that are whole and honest; mark the others. */
+static void send_packets(struct vif_queue *q, unsigned int nr)
+{
+	struct port_frame *frames = q->tx_batch.frame;
+	unsigned int out = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct tx_packet *pkt = &q->tx_packets[i];
+		enum vif_counter drop = VIF_TX_DROP_GRANT;
+
+		if (pkt->status != XPV_NETIF_OKAY)
+			continue;
+		if (!copied(q, pkt) ||
+		    !offload_from_guest(q, pkt, &frames[pkt->frame], &drop)) {
+			q->counter[drop]++;
+			pkt->status = XPV_NETIF_ERROR;
+			continue;
+		}
+		q->counter[VIF_TX_PACKETS]++;
+		q->counter[VIF_TX_BYTES] += frames[pkt->frame].len;
+		/* Frames move down over those that are not sent. */
+		frames[out++] = frames[pkt->frame];
+	}
+	/*
+	 * Whether the port finds room is no error of the guest's: some
+	 * frontends write a log line for each answer that is not OKAY.
+	 */
+	if (out)
+		q->port->ops->send(q->port, frames, out);
+	port_batch_reset(&q->tx_batch);
+}
+
+static void answer(struct vif_queue *q, const struct tx_packet *pkt)
+{
+	struct xpv_netif_tx_response rsp;
+
+	for (unsigned int i = 0; i < pkt->used; i++) {
+		bool extra = i && i <= pkt->nr_extras;
+
+		rsp.id = extra ? 0 : q->tx_slots[pkt->at + i].id;
+		rsp.status = extra ? XPV_NETIF_NULL : pkt->status;
+		xpv_back_put(&q->tx, &rsp, sizeof(rsp));
+	}
+}
+
+/*
+ * New slots on the ring, at most those of a turn, -1 if its index is
+ * impossible; 0 as well while an unfinished packet has not grown.
+ */
+static int new_slots(struct vif_queue *q)
+{
+	int n = xpv_back_pending(&q->tx);
+
+	if (n < 0) {
+		vif_queue_broken(q,
+				 "tx ring: req_prod is ahead of the %u "
+				 "slots of the ring",
+				 q->tx.ring.entries);
+		return -1;
+	}
+	if (q->tx_seen && (uint32_t)n == q->tx_seen)
+		return 0;
+	return n < (int)TX_TURN_SLOTS ? n : (int)TX_TURN_SLOTS;
+}
+
+bool vif_tx_turn(struct vif_queue *q)
+{
+	int nr = new_slots(q), packets;
+	unsigned int used;
+
+	if (nr <= 0)
+		return nr < 0;
+	for (int i = 0; i < nr; i++)
+		xpv_back_peek(&q->tx, (uint32_t)i, &q->tx_slots[i],
+			      sizeof(q->tx_slots[i]));
+	q->nr_ops = 0;
+	packets = assemble(q, (unsigned int)nr, &used);
+	if (packets < 0) {
+		port_batch_reset(&q->tx_batch);
+		return true;
+	}
+	/*
+	 * Nothing whole: the rest is still to come. It always does fit, a
+	 * packet is refused long before it fills a turn.
+	 */
+	q->tx_seen = packets ? 0 : (uint32_t)nr;
+	if (!packets)
+		return false;
+	xpv_back_skip(&q->tx, used);
+	vif_queue_copy(q);
+	send_packets(q, (unsigned int)packets);
+	for (int i = 0; i < packets; i++)
+		answer(q, &q->tx_packets[i]);
+	/* The guest may reuse its pages once it sees the answers. */
+	if (xpv_back_push(&q->tx))
+		loop_notify(q->vif->worker->loop, &q->event[0]);
+	return true;
+}
+
+bool vif_tx_arm(struct vif_queue *q)
+{
+	int n = xpv_back_final_check_at(&q->tx, q->tx_seen + 1);
+
+	/* The turn finds out what is wrong with a negative one. */
+	return n < 0 || (uint32_t)n > q->tx_seen;
+}
