@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Restore and migration: the backend is another one, and so are the rings,
+ * the grants and the event channel. What was in flight is sent once more; it
+ * may have been done already, which does no harm as nobody has been told.
+ *
+ * A request that was made for a backend that could more (longer requests,
+ * another kind of flush) goes back to where the block layer cuts bios into
+ * requests.
+ */
+#include "blkfront.h"
+
+static void pause(struct xpv_blk *dev)
+{
+	if (!dev->disk || dev->paused)
+		return;
+	blk_mq_quiesce_queue(dev->disk->queue);
+	dev->paused = true;
+}
+
+void xpv_blk_unpause(struct xpv_blk *dev)
+{
+	lockdep_assert_held(&dev->mutex);
+	if (!dev->paused)
+		return;
+	dev->paused = false;
+	blk_mq_unquiesce_queue(dev->disk->queue);
+}
+
+/*
+ * The state is Initialising again, and xenbus watches the new backend after
+ * this; the step that finds it waiting makes the new rings. A disk that was
+ * being closed does not come back: what close() waits for fails.
+ */
+int xpv_blk_resume(struct xenbus_device *xbdev)
+{
+	struct xpv_blk *dev = dev_get_drvdata(&xbdev->dev);
+
+	mutex_lock(&dev->mutex);
+	if (test_bit(XPV_BLK_CLOSING, &dev->flags)) {
+		xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
+	} else {
+		pause(dev);
+		xpv_blk_channels_shut(dev, XPV_BLK_REQUEUE);
+	}
+	xenbus_switch_state(xbdev, XenbusStateInitialising);
+	mutex_unlock(&dev->mutex);
+	queue_work(system_unbound_wq, &dev->step);
+	return 0;
+}
+
+/* End a request without its bios, and have these submitted again. */
+void xpv_blk_replay_request(struct xpv_blk *dev, struct request *rq)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->bios_lock, flags);
+	while (rq->bio) {
+		struct bio *bio = rq->bio;
+
+		rq->bio = bio->bi_next;
+		bio->bi_next = NULL;
+		bio_list_add(&dev->bios, bio);
+	}
+	rq->biotail = NULL;
+	spin_unlock_irqrestore(&dev->bios_lock, flags);
+	blk_mq_end_request(rq, BLK_STS_OK);
+	queue_work(system_unbound_wq, &dev->replay);
+}
+
+void xpv_blk_replay(struct work_struct *work)
+{
+	struct xpv_blk *dev = container_of(work, struct xpv_blk, replay);
+	struct bio_list bios;
+	struct bio *bio;
+
+	spin_lock_irq(&dev->bios_lock);
+	bios = dev->bios;
+	bio_list_init(&dev->bios);
+	spin_unlock_irq(&dev->bios_lock);
+	while ((bio = bio_list_pop(&bios))) {
+		bio->bi_opf &= ~REQ_NOWAIT; /* its caller has long returned */
+		submit_bio_noacct(bio);
+	}
+}
