@@ -14,9 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <linux/fs.h>
 #include <unistd.h>
 
 #include "../reason.h"
@@ -133,12 +131,9 @@ static void file_submit(struct storage *s, struct storage_io *io)
 static uint64_t file_size(struct storage *s)
 {
 	struct file *f = (struct file *)s;
-	struct stat st;
-	uint64_t bytes;
+	off_t end = lseek(f->fd, 0, SEEK_END); /* block devices, too */
 
-	if (f->is_block)
-		return ioctl(f->fd, BLKGETSIZE64, &bytes) ? 0 : bytes;
-	return fstat(f->fd, &st) ? 0 : (uint64_t)st.st_size;
+	return end > 0 ? (uint64_t)end : 0;
 }
 
 static bool file_kick(struct storage *s)

@@ -202,10 +202,7 @@ void target_close(struct target *t)
 
 uint64_t target_size(const struct target *t)
 {
-	struct stat st;
-	uint64_t bytes;
+	off_t end = lseek(t->fd, 0, SEEK_END); /* block devices, too */
 
-	if (t->is_block)
-		return ioctl(t->fd, BLKGETSIZE64, &bytes) ? 0 : bytes;
-	return fstat(t->fd, &st) ? 0 : (uint64_t)st.st_size;
+	return end > 0 ? (uint64_t)end : 0;
 }

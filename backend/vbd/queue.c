@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/* One ring of a block device. */
+#include "vbd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life ---- */
+
+/* Nothing to do: the rings are looked at in every turn that an event starts. */
+static void event(struct loop_port *port)
+{
+	(void)port;
+}
+
+static int map_ring(struct vbd_queue *q, const struct ipc_vbd_queue *c,
+		    unsigned int ring_pages, struct reason *why)
+{
+	struct worker *w = q->vbd->worker;
+	size_t bytes = (size_t)ring_pages * XPV_PAGE_SIZE;
+	int err;
+
+	q->ring = w->hyper->ops->map(w->hyper, w->domid, c->gref, ring_pages,
+				     HYPER_READ | HYPER_WRITE);
+	if (!q->ring) {
+		err = errno;
+		reason_set(why, "ring-ref %" PRIu32 " (%u pages): %s",
+			   c->gref[0], ring_pages, strerror(err));
+		return -err;
+	}
+	q->ring_pages = ring_pages;
+	if (xpv_back_attach(&q->back, q->ring, bytes, q->vbd->abi->slot_size)) {
+		reason_set(why,
+			   "ring-ref %" PRIu32
+			   ": more requests than the ring has slots",
+			   c->gref[0]);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int make_requests(struct vbd_queue *q, struct reason *why)
+{
+	uint32_t i, n = q->back.ring.entries;
+
+	q->requests = calloc(n, sizeof(*q->requests));
+	if (!q->requests) {
+		reason_set(why, "out of memory for %" PRIu32 " requests", n);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++) {
+		q->requests[i].queue = q;
+		STAILQ_INSERT_TAIL(&q->free, &q->requests[i], next);
+	}
+	return 0;
+}
+
+int queue_connect(struct vbd *vbd, struct vbd_queue *q,
+		  const struct ipc_vbd_queue *c, unsigned int ring_pages,
+		  struct reason *why)
+{
+	int err;
+
+	q->vbd = vbd;
+	STAILQ_INIT(&q->free);
+	err = map_ring(q, c, ring_pages, why);
+	if (!err)
+		err = make_requests(q, why);
+	if (err)
+		return err;
+	q->port.event = event;
+	err = loop_bind(vbd->worker->loop, &q->port, vbd->worker->domid,
+			c->port);
+	if (err)
+		reason_set(why, "event-channel %" PRIu32 ": %s", c->port,
+			   strerror(-err));
+	q->bound = !err;
+	return err;
+}
+
+void queue_disconnect(struct vbd_queue *q)
+{
+	struct worker *w;
+
+	if (!q->vbd)
+		return; /* was never reached */
+	w = q->vbd->worker;
+	if (q->bound)
+		loop_unbind(w->loop, &q->port);
+	if (q->ring)
+		w->hyper->ops->unmap(w->hyper, q->ring, q->ring_pages);
+	free(q->requests);
+	memset(q, 0, sizeof(*q));
+}
+
+/* ---- requests ---- */
+
+static void release(struct vbd_request *rq)
+{
+	struct vbd_queue *q = rq->queue;
+
+	if (rq->mem)
+		buffers_put(&q->vbd->common->buffers, rq->mem, rq->pages);
+	rq->mem = NULL;
+	if (q->barrier == rq) {
+		q->barrier = NULL;
+		q->barrier_started = false;
+	}
+	STAILQ_INSERT_HEAD(&q->free, rq, next);
+}
+
+void queue_respond(struct vbd_request *rq)
+{
+	struct vbd_queue *q = rq->queue;
+	const struct xpv_blkif_abi *abi = q->vbd->abi;
+	struct xpv_blk_response rsp = {
+		.id = rq->req.id,
+		.op = rq->req.op,
+		.status = rq->status,
+	};
+	uint8_t slot[XPV_BLKIF_MAX_SLOT];
+
+	xpv_blkif_encode_response(abi, &rsp, slot);
+	xpv_back_put(&q->back, slot, abi->rsp_size);
+	release(rq);
+}
+
+static bool blocked(const struct vbd_queue *q)
+{
+	return q->stalled || q->barrier;
+}
+
+static bool give_memory(struct vbd_request *rq)
+{
+	struct vbd_queue *q = rq->queue;
+
+	rq->pages = request_pages(&rq->req);
+	if (!rq->pages)
+		return true;
+	rq->mem = buffers_get(&q->vbd->common->buffers, rq->pages, q);
+	return rq->mem;
+}
+
+static void start(struct vbd_request *rq)
+{
+	if (rq->req.op == XPV_BLKIF_WRITE_BARRIER)
+		rq->queue->barrier = rq;
+	request_start(rq);
+}
+
+static void take_one(struct vbd_queue *q)
+{
+	const struct xpv_blkif_abi *abi = q->vbd->abi;
+	struct vbd_request *rq = STAILQ_FIRST(&q->free);
+	uint8_t slot[XPV_BLKIF_MAX_SLOT];
+	enum xpv_blk_verdict verdict;
+
+	STAILQ_REMOVE_HEAD(&q->free, next);
+	xpv_back_take(&q->back, slot, abi->slot_size);
+	verdict = xpv_blkif_decode(abi, &q->vbd->limits, slot, &rq->req);
+	rq->status = (int16_t)xpv_blk_verdict_status(verdict);
+	if (verdict)
+		queue_respond(rq);
+	else if (give_memory(rq))
+		start(rq);
+	else
+		q->stalled = rq;
+}
+
+/* What held the ring up may have gone away. */
+static bool unblock(struct vbd_queue *q)
+{
+	struct vbd_request *rq = q->stalled;
+
+	if (rq) {
+		if (!give_memory(rq))
+			return false;
+		q->stalled = NULL;
+		start(rq);
+		return true;
+	}
+	rq = q->barrier;
+	if (rq && !q->barrier_started && xpv_back_unanswered(&q->back) == 1) {
+		q->barrier_started = true;
+		request_step(rq);
+		return true;
+	}
+	return false;
+}
+
+static void broken(struct vbd_queue *q)
+{
+	struct vbd *vbd = q->vbd;
+	uint32_t claimed = xpv_load_once(&q->back.ring.shared->req_prod);
+	struct reason why;
+
+	vbd->state = VBD_BROKEN;
+	reason_set(&why,
+		   "queue %u: request index %" PRIu32 " is impossible: %" PRIu32
+		   " taken, %" PRIu32 " answered, %" PRIu32 " slots",
+		   (unsigned int)(q - vbd->queue), claimed, q->back.req_cons,
+		   q->back.rsp_prod, q->back.ring.entries);
+	worker_broken(vbd->worker, vbd->id, &why);
+}
+
+bool queue_take(struct vbd_queue *q)
+{
+	bool found = unblock(q);
+	int i, n;
+
+	if (blocked(q))
+		return found;
+	n = xpv_back_pending(&q->back);
+	if (n < 0) {
+		broken(q);
+		return true;
+	}
+	if (n > VBD_TURN_REQUESTS)
+		n = VBD_TURN_REQUESTS;
+	for (i = 0; i < n && !blocked(q); i++)
+		take_one(q);
+	return found || n > 0;
+}
+
+void queue_push(struct vbd_queue *q)
+{
+	if (xpv_back_push(&q->back))
+		loop_notify(q->vbd->worker->loop, &q->port);
+}
+
+bool queue_arm(struct vbd_queue *q)
+{
+	int n;
+
+	/* What unblocks it is an event of the storage, and a turn follows. */
+	if (blocked(q))
+		return false;
+	n = xpv_back_final_check(&q->back);
+	if (n < 0)
+		broken(q);
+	return n != 0;
+}
+
+void queue_abandon(struct vbd_queue *q)
+{
+	/* The guest asks again on its next ring. */
+	buffers_forget(&q->vbd->common->buffers, q);
+	if (q->stalled)
+		release(q->stalled);
+	q->stalled = NULL;
+	if (q->barrier && !q->barrier_started)
+		release(q->barrier);
+}

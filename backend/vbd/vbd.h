@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the block device: what its files share. The interface to the
+ * worker is in worker.h.
+ *
+ * One turn of a device:
+ *
+ *	take	  requests off the rings, decode; ask for indirect descriptors
+ *		  and for the data of writes
+ *	copy	  one batch: what was asked for is now ours
+ *	submit	  to the storage, and call it once
+ *	copy	  one batch: data of finished reads goes to the guest
+ *	respond	  push, notify if asked
+ *
+ * Everything here belongs to the loop's thread.
+ */
+#ifndef XPV_VBD_H
+#define XPV_VBD_H
+
+#include "../storage/storage.h"
+#include "../worker/worker.h"
+#include "blkif.h"
+#include "buffers.h"
+#include "hyper/hyper.h"
+#include "ring.h"
+
+/* Requests taken off one ring in one turn: other rings want theirs. */
+#define VBD_TURN_REQUESTS 64
+/* Copy operations in one call. */
+#define VBD_BATCH 256
+
+struct vbd;
+struct vbd_queue;
+
+/* What a request has to go through, in this order. */
+enum {
+	STEP_FLUSH_BEFORE = 1,
+	STEP_DATA = 2, /* read, write, discard */
+	STEP_FLUSH_AFTER = 4,
+};
+
+/* One of a ring's, made with it; there are as many as the ring has slots. */
+struct vbd_request {
+	struct vbd_queue *queue;
+	struct xpv_blk_request req;
+	uint8_t steps; /* still to go through */
+	int16_t status; /* of the response, so far */
+	unsigned int pages;
+	/* pages of memory: for an indirect request the first one holds the
+	 * descriptors, as they came and decoded; the rest is data. */
+	uint8_t *mem;
+	struct iovec iov;
+	struct storage_io io;
+	STAILQ_ENTRY(vbd_request) next;
+};
+
+STAILQ_HEAD(vbd_requests, vbd_request);
+
+struct vbd_queue {
+	struct vbd *vbd;
+	struct xpv_back back;
+	void *ring;
+	unsigned int ring_pages;
+	struct loop_port port;
+	bool bound;
+	struct vbd_request *requests;
+	struct vbd_requests free;
+	/* Taken, but there was no memory for it. Nothing is taken after it. */
+	struct vbd_request *stalled;
+	/* Waits until it is the only unanswered one; then does its steps.
+	 * Nothing is taken after it. */
+	struct vbd_request *barrier;
+	bool barrier_started;
+};
+
+/* Copies between the guest's pages and our memory, carried out together. */
+struct grant_batch {
+	unsigned int n;
+	struct hyper_copy op[VBD_BATCH];
+	struct vbd_request *owner[VBD_BATCH];
+};
+
+/* What the disks of one guest share. */
+struct vbd_common {
+	unsigned int users;
+	struct buffers buffers;
+	struct grant_batch batch; /* empty between turns */
+};
+
+enum vbd_state {
+	VBD_IDLE,
+	VBD_CONNECTED,
+	VBD_BROKEN, /* the worker knows; takes nothing any more */
+	VBD_CLOSING, /* waits for the storage */
+};
+
+struct vbd {
+	struct worker *worker;
+	struct ipc_device id;
+	struct vbd_common *common;
+	struct storage *storage;
+	struct xpv_blk_limits limits;
+	struct loop_work work;
+	enum vbd_state state;
+	unsigned int in_storage; /* requests that the storage works on */
+	/* while connected */
+	const struct xpv_blkif_abi *abi;
+	unsigned int nr_queues;
+	struct vbd_queue *queue;
+	/* within one turn */
+	struct vbd_requests fetched; /* indirect descriptors asked for */
+	struct vbd_requests copied_in;
+	struct vbd_requests copied_out;
+};
+
+/* ---- queue.c: one ring ---- */
+
+int queue_connect(struct vbd *vbd, struct vbd_queue *q,
+		  const struct ipc_vbd_queue *c, unsigned int ring_pages,
+		  struct reason *why);
+/* Safe on a queue that is connected in part, or not at all. */
+void queue_disconnect(struct vbd_queue *q);
+/* Take what is there, up to the bound. True if anything was done. */
+bool queue_take(struct vbd_queue *q);
+/* Let the guest see what was answered. */
+void queue_push(struct vbd_queue *q);
+/* Before sleeping. True if there is work after all. */
+bool queue_arm(struct vbd_queue *q);
+/* Forget what was taken and has not reached the storage. */
+void queue_abandon(struct vbd_queue *q);
+/* Answer with request->status and free the request. */
+void queue_respond(struct vbd_request *rq);
+
+/* ---- request.c: one request ---- */
+
+/* Memory that this decoded request needs, in pages. */
+unsigned int request_pages(const struct xpv_blk_request *req);
+/* Decoded, has its memory: on its way. */
+void request_start(struct vbd_request *rq);
+/* The next of its steps, or the end. */
+void request_step(struct vbd_request *rq);
+/* The copies that were asked for have been carried out. */
+void request_fetched(struct vbd_request *rq);
+void request_copied_in(struct vbd_request *rq);
+void request_copied_out(struct vbd_request *rq);
+
+/* ---- grant.c: copies ---- */
+
+enum copy_direction {
+	FROM_GUEST,
+	TO_GUEST,
+};
+
+/* Add to the batch. A copy that fails sets the status of its request. */
+void grant_copy_descriptors(struct vbd_request *rq);
+void grant_copy_data(struct vbd_request *rq, enum copy_direction direction);
+/* Carry out the batch. */
+void grant_run(struct vbd *vbd);
+
+/* ---- request memory, see struct vbd_request ---- */
+
+static inline struct xpv_blk_seg *request_segs(struct vbd_request *rq)
+{
+	if (!rq->req.indirect)
+		return rq->req.seg;
+	return (struct xpv_blk_seg *)(void *)(rq->mem + XPV_PAGE_SIZE / 2);
+}
+
+static inline uint8_t *request_data(struct vbd_request *rq)
+{
+	return rq->mem + (rq->req.indirect ? XPV_PAGE_SIZE : 0);
+}
+
+_Static_assert(XPV_BLKIF_MAX_SEGS *XPV_BLKIF_SEG_SIZE <= XPV_PAGE_SIZE / 2 &&
+		       XPV_BLKIF_MAX_SEGS * sizeof(struct xpv_blk_seg) <=
+			       XPV_PAGE_SIZE / 2,
+	       "one page holds an indirect request's segments twice");
+_Static_assert(BUFFERS_PAGES > XPV_BLKIF_MAX_SEGS + 1,
+	       "the largest request fits into the memory of a guest");
+
+#endif
