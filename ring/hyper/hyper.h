@@ -65,7 +65,7 @@ struct hyper;
 
 /* Called for each node that a watch reports. */
 struct hyper_watch_event {
-	char path[3072];
+	char path[3072 + 1];
 	char token[128];
 };
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* The store through libxenstore. */
+#include "hyper/xen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int xen_store_fd(struct hyper *h)
+{
+	struct xen *x = xen_of(h);
+	int fd;
+
+	if (!x->store)
+		return -EINVAL;
+	fd = xs_fileno(x->store);
+	return fd < 0 ? xen_error() : fd;
+}
+
+static int result(bool ok)
+{
+	return ok ? 0 : xen_error();
+}
+
+int xen_tx_start(struct hyper *h, uint32_t *tx)
+{
+	*tx = xs_transaction_start(xen_of(h)->store);
+	return result(*tx != XBT_NULL);
+}
+
+int xen_tx_end(struct hyper *h, uint32_t tx, bool abort)
+{
+	return result(xs_transaction_end(xen_of(h)->store, tx, abort));
+}
+
+char *xen_read(struct hyper *h, uint32_t tx, const char *path)
+{
+	unsigned int len;
+
+	/* The library ends it with a NUL. A value with one inside is cut. */
+	return xs_read(xen_of(h)->store, tx, path, &len);
+}
+
+int xen_write(struct hyper *h, uint32_t tx, const char *path, const char *value)
+{
+	return result(xs_write(xen_of(h)->store, tx, path, value,
+			       (unsigned int)strlen(value)));
+}
+
+int xen_mkdir(struct hyper *h, uint32_t tx, const char *path)
+{
+	return result(xs_mkdir(xen_of(h)->store, tx, path));
+}
+
+int xen_rm(struct hyper *h, uint32_t tx, const char *path)
+{
+	return result(xs_rm(xen_of(h)->store, tx, path));
+}
+
+/* The library's array has no NULL at its end: build it anew. */
+char **xen_list(struct hyper *h, uint32_t tx, const char *path, unsigned int *n)
+{
+	char **from = xs_directory(xen_of(h)->store, tx, path, n);
+	char **names, *s;
+	size_t bytes = 0;
+	unsigned int i;
+
+	if (!from)
+		return NULL;
+	for (i = 0; i < *n; i++)
+		bytes += strlen(from[i]) + 1;
+	names = malloc((*n + 1) * sizeof(*names) + bytes);
+	if (names) {
+		s = (char *)(names + *n + 1);
+		for (i = 0; i < *n; i++) {
+			names[i] = s;
+			s = stpcpy(s, from[i]) + 1;
+		}
+		names[*n] = NULL;
+	}
+	free(from);
+	return names;
+}
+
+int xen_set_perms(struct hyper *h, uint32_t tx, const char *path,
+		  uint16_t owner, uint16_t peer, const char *access)
+{
+	struct xs_permissions perms[2] = {
+		{.id = owner, .perms = XS_PERM_NONE},
+		{.id = peer, .perms = XS_PERM_NONE},
+	};
+
+	if (strspn(access, "rw") != strlen(access))
+		return -EINVAL;
+	if (strchr(access, 'r'))
+		perms[1].perms |= XS_PERM_READ;
+	if (strchr(access, 'w'))
+		perms[1].perms |= XS_PERM_WRITE;
+	return result(xs_set_permissions(xen_of(h)->store, tx, path, perms, 2));
+}
+
+int xen_watch(struct hyper *h, const char *path, const char *token)
+{
+	return result(xs_watch(xen_of(h)->store, path, token));
+}
+
+int xen_unwatch(struct hyper *h, const char *path, const char *token)
+{
+	return result(xs_unwatch(xen_of(h)->store, path, token));
+}
+
+int xen_next_watch(struct hyper *h, struct hyper_watch_event *event)
+{
+	char **got = xs_check_watch(xen_of(h)->store);
+	int rc = 0;
+
+	if (!got)
+		return xen_error();
+	/* Path and token, both within the protocol's limits; nothing that
+	 * xenstored says is taken on trust all the same. */
+	if (strlen(got[XS_WATCH_PATH]) >= sizeof(event->path) ||
+	    strlen(got[XS_WATCH_TOKEN]) >= sizeof(event->token)) {
+		rc = -EPROTO;
+	} else {
+		strcpy(event->path, got[XS_WATCH_PATH]);
+		strcpy(event->token, got[XS_WATCH_TOKEN]);
+	}
+	free(got);
+	return rc;
+}
+
+bool xen_domain_alive(struct hyper *h, uint16_t domid)
+{
+	return xs_is_domain_introduced(xen_of(h)->store, domid);
+}
