@@ -8,8 +8,15 @@
  * store: the same rules, permissions and failures without Xen, across
  * processes). Nothing above this header knows which one it has.
  *
- * A handle is opened for the parts it needs and belongs to one thread.
+ * A handle is opened for the parts it needs and belongs to one thread; an
+ * operation of a part that it was not opened for is -EINVAL. A forked child
+ * must not use the handles of its parent except to close them.
  * Functions return 0 or a non-negative result, or a negative errno.
+ *
+ * A process that enters a seccomp sandbox with open handles needs, over Xen,
+ * ioctl, mmap, munmap, read and write on them; over a local machine mmap,
+ * munmap, madvise, sendmsg, recvmsg, read, write, poll and close. Copies make
+ * no system call there, notifications a write.
  */
 #ifndef XPV_HYPER_H
 #define XPV_HYPER_H
@@ -35,10 +42,13 @@ enum {
 	HYPER_WRITE = 2,
 };
 
-/* Status of one copy operation (GNTST_*, xen/grant_table.h). */
+/*
+ * Status of one copy operation: GNTST_* of xen/grant_table.h, unchanged. Only
+ * HYPER_COPY_OKAY means that the bytes were copied; compare with nothing else.
+ */
 enum {
 	HYPER_COPY_OKAY = 0,
-	HYPER_COPY_ERROR = -1,	 /* any GNTST_* below 0; the rest go on */
+	HYPER_COPY_ERROR = -1,	 /* GNTST_general_error, one of several */
 };
 
 /* One end of a copy: bytes in a granted page, or in our own memory. */
@@ -75,10 +85,13 @@ struct hyper_ops {
 	/* --- HYPER_GRANT --- */
 	/*
 	 * Map @n pages that @domid granted, side by side. All or nothing:
-	 * returns NULL and sets errno if any of them cannot be mapped.
+	 * returns NULL and sets errno if any of them cannot be mapped. A
+	 * mapping stays valid memory until unmap(), even if the domain is
+	 * destroyed or ends the grant meanwhile. Children do not inherit it.
 	 */
 	void *(*map)(struct hyper *h, uint16_t domid, const uint32_t *grefs,
 		     unsigned int n, int prot);
+	/* Of exactly what one map() returned. */
 	int (*unmap)(struct hyper *h, void *addr, unsigned int n);
 	/* 0 if the batch ran (see each status), -errno if none of it did. */
 	int (*copy)(struct hyper *h, struct hyper_copy *ops, unsigned int n);
@@ -88,15 +101,26 @@ struct hyper_ops {
 	void *(*share)(struct hyper *h, uint16_t domid, unsigned int n,
 		       bool writable, uint32_t *grefs);
 	/*
-	 * End the grants and free the pages. -EBUSY: the peer still maps one
-	 * of them; nothing was freed then (XSA-396: never reuse such a page).
+	 * End the grants and free the pages of exactly one share(). -EBUSY:
+	 * the peer still maps one of them; nothing was freed then (XSA-396:
+	 * never reuse such a page). Over Xen it is the kernel that keeps such
+	 * pages back, and the answer is 0. close() ends what is left, and
+	 * pages that are in use then are kept back as well.
 	 */
 	int (*unshare)(struct hyper *h, void *addr, unsigned int n);
 
 	/* --- HYPER_EVTCHN --- */
-	/* Readable when an event is pending. Owned by the handle. */
+	/*
+	 * Readable when an event is pending; wake-ups without one happen.
+	 * Owned by the handle: only evtchn_next() reads it.
+	 */
 	int (*evtchn_fd)(struct hyper *h);
-	/* Offer a port to @domid; returns the local port. */
+	/*
+	 * Offer a port to @domid; returns the local port. When the other end
+	 * is closed or its process dies, the port is on offer again; a notify
+	 * meanwhile is dropped and is no error. The end that binds next
+	 * starts with a pending event, so it need not be told.
+	 */
 	int (*evtchn_alloc)(struct hyper *h, uint16_t domid);
 	/*
 	 * Bind to @remote_port that @domid offers us; returns the local port.
@@ -109,12 +133,18 @@ struct hyper_ops {
 	/*
 	 * The next pending port, which is then masked until evtchn_unmask();
 	 * -EAGAIN if none is. Never blocks.
+	 *
+	 * -EOVERFLOW: events were lost. Treat every port of this handle as if
+	 * it had been returned: look at all rings, and unmask all ports.
 	 */
 	int (*evtchn_next)(struct hyper *h);
 	int (*evtchn_unmask)(struct hyper *h, uint32_t port);
 
 	/* --- HYPER_STORE --- */
-	/* Readable when a watch event is waiting. */
+	/*
+	 * Readable when a watch event is waiting. Take events until -EAGAIN
+	 * before sleeping on it.
+	 */
 	int (*store_fd)(struct hyper *h);
 	/*
 	 * Transactions: @tx 0 means none. tx_end returns -EAGAIN when the
@@ -134,12 +164,18 @@ struct hyper_ops {
 	 */
 	char **(*list)(struct hyper *h, uint32_t tx, const char *path,
 		       unsigned int *n);
-	/* Owner and one more domain's access ("" none, "r", "w", "rw"). */
+	/*
+	 * Owner and one more domain's access ("" none, "r", "w", "rw");
+	 * everybody else has none.
+	 */
 	int (*set_perms)(struct hyper *h, uint32_t tx, const char *path,
 			 uint16_t owner, uint16_t peer, const char *access);
 	int (*watch)(struct hyper *h, const char *path, const char *token);
 	int (*unwatch)(struct hyper *h, const char *path, const char *token);
-	/* 0 and *event, -EAGAIN if none waits. Never blocks. */
+	/*
+	 * 0 and *event, -EAGAIN if none waits. Never blocks. A watch fires
+	 * once when it is made; events that nobody has read yet coalesce.
+	 */
 	int (*next_watch)(struct hyper *h, struct hyper_watch_event *event);
 	/* Is this domain alive (known to the store)? */
 	bool (*domain_alive)(struct hyper *h, uint16_t domid);
@@ -148,7 +184,8 @@ struct hyper_ops {
 /* Implementations embed this as their first member. */
 struct hyper {
 	const struct hyper_ops *ops;
-	uint16_t self; /* our own domid */
+	/* Our own domid; XPV_DOMID_SELF if Xen's store cannot be asked. */
+	uint16_t self;
 	unsigned int parts;
 };
 
@@ -188,7 +225,12 @@ void hyper_local_destroy(struct hyper_machine *m);
 /* "local:PATH:DOMID" for hyper_open(), valid while the machine lives. */
 const char *hyper_local_spec(struct hyper_machine *m, uint16_t domid,
 			     char *buf, size_t len);
-/* Domains: created and destroyed as a toolstack would. */
+/*
+ * Domains: created and destroyed as a toolstack would. Domain 0 is there from
+ * the start. A new one gets /local/domain/N, which it owns, with its domid in
+ * it; a destroyed one loses it. Handles that a destroyed domain has open fail
+ * from then on with -ESRCH; what peers map of it stays until they unmap it.
+ */
 int hyper_local_domain_create(struct hyper_machine *m, uint16_t domid);
 int hyper_local_domain_destroy(struct hyper_machine *m, uint16_t domid);
 

@@ -79,6 +79,11 @@ static inline bool local_dead(const struct local *l)
 	return shm_load(&l->shm->domains[l->slot].dead);
 }
 
+static inline bool local_has(const struct local *l, unsigned int part)
+{
+	return l->base.parts & part;
+}
+
 static inline uint16_t local_domid(const struct local *l, uint16_t domid)
 {
 	return domid == XPV_DOMID_SELF ? l->base.self : domid;

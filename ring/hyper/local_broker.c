@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hyper/local_machine.h"
@@ -259,13 +260,15 @@ static void *run(void *arg)
 static int listen_at(struct hyper_machine *m)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct stat st;
 
 	strcpy(sa.sun_path, m->path);
 	m->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (m->listener < 0)
 		return -errno;
-	/* A file that a machine which crashed has left. */
-	unlink(m->path);
+	/* What a machine that crashed has left; but no file of another kind. */
+	if (!lstat(m->path, &st) && S_ISSOCK(st.st_mode))
+		unlink(m->path);
 	if (bind(m->listener, (struct sockaddr *)&sa, sizeof(sa)) ||
 	    listen(m->listener, 512))
 		return -errno;

@@ -19,7 +19,7 @@ int local_evtchn_fd(struct hyper *h)
 {
 	struct local *l = local_of(h);
 
-	return l->base.parts & HYPER_EVTCHN ? l->evtchn_fd : -EINVAL;
+	return local_has(l, HYPER_EVTCHN) ? l->evtchn_fd : -EINVAL;
 }
 
 static bool is_ours(const struct local *l, uint32_t port)
@@ -34,6 +34,8 @@ int local_evtchn_alloc(struct hyper *h, uint16_t domid)
 	struct local *l = local_of(h);
 	int rc;
 
+	if (!local_has(l, HYPER_EVTCHN))
+		return -EINVAL;
 	l->msg.len = 0;
 	l->msg.arg[0] = local_domid(l, domid);
 	rc = local_call(l, LOCAL_PORT_ALLOC, NULL);
@@ -45,6 +47,8 @@ int local_evtchn_bind(struct hyper *h, uint16_t domid, uint32_t remote_port)
 	struct local *l = local_of(h);
 	int rc;
 
+	if (!local_has(l, HYPER_EVTCHN))
+		return -EINVAL;
 	l->msg.len = 0;
 	l->msg.arg[0] = local_domid(l, domid);
 	l->msg.arg[1] = remote_port;

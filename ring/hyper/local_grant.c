@@ -132,6 +132,8 @@ int local_copy(struct hyper *h, struct hyper_copy *ops, unsigned int n)
 	struct local *l = local_of(h);
 	unsigned int i;
 
+	if (!local_has(l, HYPER_GRANT))
+		return -EINVAL;
 	if (local_dead(l))
 		return -ESRCH;
 	/* As gntdev: it has no copy from our memory to our memory. */
@@ -290,7 +292,8 @@ void *local_map(struct hyper *h, uint16_t domid, const uint32_t *grefs,
 
 	if (local_dead(l))
 		rc = -ESRCH;
-	else if (!n || n > LOCAL_MAPS || !(prot & (HYPER_READ | HYPER_WRITE)))
+	else if (!local_has(l, HYPER_GRANT) || !n || n > LOCAL_MAPS ||
+		 !(prot & (HYPER_READ | HYPER_WRITE)))
 		rc = -EINVAL;
 	if (!rc)
 		rc = track_reserve(l, n);

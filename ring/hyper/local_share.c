@@ -39,9 +39,14 @@ void *local_share(struct hyper *h, uint16_t domid, unsigned int n,
 		  bool writable, uint32_t *grefs)
 {
 	struct local *l = local_of(h);
-	struct local_share *share = malloc(sizeof(*share));
+	struct local_share *share;
 	int rc;
 
+	if (!local_has(l, HYPER_SHARE)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	share = malloc(sizeof(*share));
 	if (!share)
 		return NULL;
 	l->msg.len = 0;

@@ -28,6 +28,8 @@ static int ask(struct local *l, enum local_op op, uint32_t tx, const char *path,
 {
 	int rc;
 
+	if (!local_has(l, HYPER_STORE))
+		return -EINVAL;
 	l->msg.len = 0;
 	l->msg.arg[0] = tx;
 	rc = add(l, path, PATH_LIMIT, -EINVAL);
@@ -40,7 +42,7 @@ int local_store_fd(struct hyper *h)
 {
 	struct local *l = local_of(h);
 
-	return l->base.parts & HYPER_STORE ? l->store_fd : -EINVAL;
+	return local_has(l, HYPER_STORE) ? l->store_fd : -EINVAL;
 }
 
 int local_tx_start(struct hyper *h, uint32_t *tx)
@@ -48,6 +50,8 @@ int local_tx_start(struct hyper *h, uint32_t *tx)
 	struct local *l = local_of(h);
 	int rc;
 
+	if (!local_has(l, HYPER_STORE))
+		return -EINVAL;
 	l->msg.len = 0;
 	rc = local_call(l, LOCAL_TX_START, NULL);
 	*tx = l->msg.arg[0];
@@ -58,6 +62,8 @@ int local_tx_end(struct hyper *h, uint32_t tx, bool abort)
 {
 	struct local *l = local_of(h);
 
+	if (!local_has(l, HYPER_STORE))
+		return -EINVAL;
 	l->msg.len = 0;
 	l->msg.arg[0] = tx;
 	l->msg.arg[1] = abort;
@@ -145,6 +151,8 @@ int local_next_watch(struct hyper *h, struct hyper_watch_event *event)
 	struct pollfd p = {.fd = l->store_fd, .events = POLLIN};
 	int rc;
 
+	if (!local_has(l, HYPER_STORE))
+		return -EINVAL;
 	if (poll(&p, 1, 0) != 1) /* cheaper than to ask the broker */
 		return -EAGAIN;
 	l->msg.len = 0;
@@ -160,5 +168,6 @@ bool local_domain_alive(struct hyper *h, uint16_t domid)
 {
 	struct local *l = local_of(h);
 
-	return shm_slot(l->shm, local_domid(l, domid)) >= 0;
+	return local_has(l, HYPER_STORE) &&
+	       shm_slot(l->shm, local_domid(l, domid)) >= 0;
 }

@@ -30,27 +30,41 @@ int xen_evtchn_fd(struct hyper *h)
 int xen_evtchn_alloc(struct hyper *h, uint16_t domid)
 {
 	struct xen *x = xen_of(h);
-	int port = xenevtchn_bind_unbound_port(x->evtchn, domid);
+	int port;
 
+	if (!x->evtchn)
+		return -EINVAL;
+	port = xenevtchn_bind_unbound_port(x->evtchn, domid);
 	return port < 0 ? xen_error() : port;
 }
 
 int xen_evtchn_bind(struct hyper *h, uint16_t domid, uint32_t remote_port)
 {
 	struct xen *x = xen_of(h);
-	int port = xenevtchn_bind_interdomain(x->evtchn, domid, remote_port);
+	int port;
 
+	if (!x->evtchn)
+		return -EINVAL;
+	port = xenevtchn_bind_interdomain(x->evtchn, domid, remote_port);
 	return port < 0 ? xen_error() : port;
 }
 
 int xen_evtchn_unbind(struct hyper *h, uint32_t port)
 {
-	return xenevtchn_unbind(xen_of(h)->evtchn, port) ? xen_error() : 0;
+	struct xen *x = xen_of(h);
+
+	if (!x->evtchn)
+		return -EINVAL;
+	return xenevtchn_unbind(x->evtchn, port) ? xen_error() : 0;
 }
 
 int xen_evtchn_notify(struct hyper *h, uint32_t port)
 {
-	return xenevtchn_notify(xen_of(h)->evtchn, port) ? xen_error() : 0;
+	struct xen *x = xen_of(h);
+
+	if (!x->evtchn)
+		return -EINVAL;
+	return xenevtchn_notify(x->evtchn, port) ? xen_error() : 0;
 }
 
 int xen_evtchn_next(struct hyper *h)
@@ -58,6 +72,8 @@ int xen_evtchn_next(struct hyper *h)
 	struct xen *x = xen_of(h);
 	int port;
 
+	if (!x->evtchn)
+		return -EINVAL;
 	do {
 		port = xenevtchn_pending(x->evtchn);
 	} while (port < 0 && errno == EINTR);
@@ -73,5 +89,9 @@ int xen_evtchn_next(struct hyper *h)
 
 int xen_evtchn_unmask(struct hyper *h, uint32_t port)
 {
-	return xenevtchn_unmask(xen_of(h)->evtchn, port) ? xen_error() : 0;
+	struct xen *x = xen_of(h);
+
+	if (!x->evtchn)
+		return -EINVAL;
+	return xenevtchn_unmask(x->evtchn, port) ? xen_error() : 0;
 }

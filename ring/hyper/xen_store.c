@@ -21,45 +21,67 @@ static int result(bool ok)
 	return ok ? 0 : xen_error();
 }
 
+/* NULL and errno if the handle was not opened for it: the library would crash */
+static struct xs_handle *store_of(struct hyper *h)
+{
+	struct xs_handle *xs = xen_of(h)->store;
+
+	if (!xs)
+		errno = EINVAL;
+	return xs;
+}
+
 int xen_tx_start(struct hyper *h, uint32_t *tx)
 {
-	*tx = xs_transaction_start(xen_of(h)->store);
+	struct xs_handle *xs = store_of(h);
+
+	*tx = xs ? xs_transaction_start(xs) : XBT_NULL;
 	return result(*tx != XBT_NULL);
 }
 
 int xen_tx_end(struct hyper *h, uint32_t tx, bool abort)
 {
-	return result(xs_transaction_end(xen_of(h)->store, tx, abort));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_transaction_end(xs, tx, abort));
 }
 
 char *xen_read(struct hyper *h, uint32_t tx, const char *path)
 {
+	struct xs_handle *xs = store_of(h);
 	unsigned int len;
 
 	/* The library ends it with a NUL. A value with one inside is cut. */
-	return xs_read(xen_of(h)->store, tx, path, &len);
+	return xs ? xs_read(xs, tx, path, &len) : NULL;
 }
 
 int xen_write(struct hyper *h, uint32_t tx, const char *path, const char *value)
 {
-	return result(xs_write(xen_of(h)->store, tx, path, value,
-			       (unsigned int)strlen(value)));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_write(xs, tx, path, value,
+				     (unsigned int)strlen(value)));
 }
 
 int xen_mkdir(struct hyper *h, uint32_t tx, const char *path)
 {
-	return result(xs_mkdir(xen_of(h)->store, tx, path));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_mkdir(xs, tx, path));
 }
 
 int xen_rm(struct hyper *h, uint32_t tx, const char *path)
 {
-	return result(xs_rm(xen_of(h)->store, tx, path));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_rm(xs, tx, path));
 }
 
 /* The library's array has no NULL at its end: build it anew. */
 char **xen_list(struct hyper *h, uint32_t tx, const char *path, unsigned int *n)
 {
-	char **from = xs_directory(xen_of(h)->store, tx, path, n);
+	struct xs_handle *xs = store_of(h);
+	char **from = xs ? xs_directory(xs, tx, path, n) : NULL;
 	char **names, *s;
 	size_t bytes = 0;
 	unsigned int i;
@@ -84,6 +106,7 @@ char **xen_list(struct hyper *h, uint32_t tx, const char *path, unsigned int *n)
 int xen_set_perms(struct hyper *h, uint32_t tx, const char *path,
 		  uint16_t owner, uint16_t peer, const char *access)
 {
+	struct xs_handle *xs = store_of(h);
 	struct xs_permissions perms[2] = {
 		{.id = owner, .perms = XS_PERM_NONE},
 		{.id = peer, .perms = XS_PERM_NONE},
@@ -95,22 +118,27 @@ int xen_set_perms(struct hyper *h, uint32_t tx, const char *path,
 		perms[1].perms |= XS_PERM_READ;
 	if (strchr(access, 'w'))
 		perms[1].perms |= XS_PERM_WRITE;
-	return result(xs_set_permissions(xen_of(h)->store, tx, path, perms, 2));
+	return result(xs && xs_set_permissions(xs, tx, path, perms, 2));
 }
 
 int xen_watch(struct hyper *h, const char *path, const char *token)
 {
-	return result(xs_watch(xen_of(h)->store, path, token));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_watch(xs, path, token));
 }
 
 int xen_unwatch(struct hyper *h, const char *path, const char *token)
 {
-	return result(xs_unwatch(xen_of(h)->store, path, token));
+	struct xs_handle *xs = store_of(h);
+
+	return result(xs && xs_unwatch(xs, path, token));
 }
 
 int xen_next_watch(struct hyper *h, struct hyper_watch_event *event)
 {
-	char **got = xs_check_watch(xen_of(h)->store);
+	struct xs_handle *xs = store_of(h);
+	char **got = xs ? xs_check_watch(xs) : NULL;
 	int rc = 0;
 
 	if (!got)
@@ -130,5 +158,7 @@ int xen_next_watch(struct hyper *h, struct hyper_watch_event *event)
 
 bool xen_domain_alive(struct hyper *h, uint16_t domid)
 {
-	return xs_is_domain_introduced(xen_of(h)->store, domid);
+	struct xs_handle *xs = store_of(h);
+
+	return xs && xs_is_domain_introduced(xs, domid);
 }
