@@ -48,6 +48,7 @@ skeleton() {
 	echo 'hosts: files' >"$root/etc/nsswitch.conf"
 	echo '127.0.0.1 localhost' >"$root/etc/hosts"
 	ln -s bash "$root/usr/bin/sh"
+	ln -s ../bin/modprobe "$root/usr/sbin/modprobe"		# where the kernel looks for it
 	install -m755 "$pool/bin/busybox" "$root/usr/bin/"
 }
 

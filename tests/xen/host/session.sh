@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # A session: boot, let dom0 run the scenarios, watch that it lives, boot again for the rest when it does not.
 
-BOOT_SECONDS=180	# from power-on to the first scenario
-GRACE_SECONDS=60	# beyond a scenario's own timeout, for dom0 to clean up and say so
+BOOT_SECONDS=300	# from power-on to the first scenario
+GRACE_SECONDS=90	# beyond a scenario's own timeout, for dom0 to clean up and say so
 
 # run_session SPEC...: prints verdicts as they come; returns 0 when none failed
 run_session() {

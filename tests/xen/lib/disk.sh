@@ -24,3 +24,5 @@ disk_mount() { # FILE DIR
 
 # sums of every file below a folder, in an order that both sides agree on; runs in dom0 and in guests
 TREE_SUMS='find . -type f | LC_ALL=C sort | xargs sha256sum'
+
+no_loops() { [[ -z $(losetup -a) ]]; }

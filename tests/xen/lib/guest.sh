@@ -56,36 +56,69 @@ guest_create() {
 
 guest_kernel() { cat /lab/guest/default; }
 
-guest_log() { cat "$GUEST_CONSOLE/guest-$1.log" 2>/dev/null; }
-guest_ready() { grep -aq '^@ready' "$GUEST_CONSOLE/guest-$1.log"; }
-guest_dead_or_ready() { guest_ready "$1" || guest_gone "$1"; }
-
-# until its agent listens
-guest_wait() { # NAME [SECONDS]
-	wait_until "${2:-60}" guest_dead_or_ready "$1" || fail "guest $1 does not come up"
-	guest_ready "$1" || fail "guest $1 died while booting"
+# guest_console NAME: sets TTY to the terminal that its agent listens on
+guest_console() {
+	local id name
+	read -r id 2>/dev/null <"/run/lab/$1.id" || id=none
+	{ read -r name; read -r TTY; } < <(xenstore-read "/local/domain/$id/name" "/local/domain/$id/console/tty" 2>/dev/null)
+	[[ $name != "$1" ]] || return 0
+	# it has another number since it rebooted or was restored
+	id=$(guest_id "$1") || return 1
+	echo "$id" >"/run/lab/$1.id"
+	TTY=$(xenstore-read "/local/domain/$id/console/tty")
 }
+
+# console_lines NAME [SKIP]: sets LINES_READ to what came over its console since then
+console_lines() { mapfile -t -s "${2:-0}" LINES_READ 2>/dev/null <"$GUEST_CONSOLE/guest-$1.log" || LINES_READ=(); }
+
+# how many times its agent came up
+guest_boots() {
+	local line
+	BOOTS=0
+	console_lines "$1"
+	for line in "${LINES_READ[@]}"; do [[ $line != @ready* ]] || BOOTS=$((BOOTS + 1)); done
+}
+
+guest_booted() { guest_boots "$1"; ((BOOTS >= $2)); }
+
+# until its agent listens, for the Nth time
+guest_wait() { # NAME [N]
+	wait_until 100 guest_booted_or_gone "$1" "${2:-1}" || fail "guest $1 does not come up"
+	guest_booted "$1" "${2:-1}" || fail "guest $1 died while booting"
+}
+
+guest_booted_or_gone() { guest_booted "$@" || { nap 0.5; guest_gone "$1"; }; }
 
 # guest_run NAME COMMAND [SECONDS]: its output here, its exit code ours; 125 when the guest does not answer
 guest_run() {
-	local name=$1 seconds=${3:-60} id=$BASHPID.$RANDOM log=$GUEST_CONSOLE/guest-$1.log from tty
-	tty=$(xenstore-read "/local/domain/$(guest_id "$name")/console/tty") || { echo "guest $name is gone" >&2; return 125; }
-	from=$(stat -c %s "$log")
-	echo "$id $(printf %s "$2" | base64 -w0)" >"$tty"
-	wait_until "$seconds" answered "$log" "$from" "$id" "$name" >&2 || return 125
-	answer "$log" "$from" "$id"
+	local name=$1 id=$BASHPID.$RANDOM skip command TTY LINES_READ ANSWER
+	printf -v command %q "$2"
+	guest_console "$name" || { echo "guest $name is gone" >&2; return 125; }
+	console_lines "$name"
+	skip=${#LINES_READ[@]}
+	# a line may yet be incomplete
+	((skip == 0)) || skip=$((skip - 1))
+	echo "$id $command" >"$TTY"
+	wait_until "${3:-60}" answered "$name" "$skip" "$id" >&2 || return 125
+	[[ ${#ANSWER[@]} -le 1 ]] || printf '%s\n' "${ANSWER[@]:1}" | base64 -d
+	return "${ANSWER[0]##* }"
 }
 
-answered() { # LOG FROM ID NAME
-	tail -c +$(($2 + 1)) "$1" | grep -aq "^@$3 end" || guest_gone "$4"
-}
-
-answer() { # LOG FROM ID
-	local frame code
-	frame=$(tail -c +$(($2 + 1)) "$1" | tr -d '\r' | sed -n "/^@$3 begin/,/^@$3 end/p" | grep -av '^@log')
-	code=$(sed -n '1s/.* //p' <<<"$frame")
-	sed '1d;$d' <<<"$frame" | base64 -d
-	return "${code:-125}"
+# answered NAME SKIP ID: sets ANSWER to the frame's first line and the base64 that follows
+answered() {
+	local line within=0
+	console_lines "$1" "$2"
+	ANSWER=()
+	for line in "${LINES_READ[@]}"; do
+		case $line in
+		"@$3 begin "*) within=1; ANSWER=("$line") ;;
+		"@$3 end"*) return 0 ;;
+		@log*) ;;
+		*) ((!within)) || ANSWER+=("$line") ;;
+		esac
+	done
+	[[ -e $TTY ]] || { ANSWER=("gone 125"); return 0; }
+	return 1
 }
 
 # guest_push NAME FILE PATH and guest_pull NAME PATH FILE: for files of some KiB
@@ -96,11 +129,8 @@ guest_pull() { guest_run "$1" "cat $2" >"$3"; }
 guest_must() { guest_run "$@" || fail "in guest $1: '$2' gave $?"; }
 
 guest_shutdown() { # NAME
-	xl shutdown "$1" >/dev/null
-	wait_until 40 guest_gone "$1" || fail "guest $1 does not shut down"
+	timeout 60 xl shutdown -w "$1" >/dev/null || fail "guest $1 does not shut down"
+	wait_until 20 guest_gone "$1" || fail "guest $1 stays after its shutdown"
 }
 
 guest_destroy() { xl destroy "$1"; }
-
-# how many times its agent came up
-guest_boots() { grep -ac '^@ready' "$GUEST_CONSOLE/guest-$1.log"; }

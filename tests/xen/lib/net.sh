@@ -20,3 +20,30 @@ guest_address() { # NAME DEVICE ADDRESS/LEN
 guest_ping() { # NAME ADDRESS
 	guest_must "$1" "ping -c 3 -W 5 $2" >/dev/null
 }
+
+vifs() { ip -br link | awk '/^vif/ { print $1 }'; }
+no_vifs() { [[ -z $(vifs) ]]; }
+
+# tcp_to_guest NAME ADDRESS MB: dom0 sends random bytes; the guest must have got the same
+tcp_to_guest() {
+	head -c $(($3 << 20)) /dev/urandom >"$WORK/payload"
+	guest_run "$1" "timeout 60 socat -u TCP-LISTEN:5000,reuseaddr OPEN:/tmp/payload,creat,trunc" 70 &
+	wait_until 20 guest_run "$1" "netstat -ltn | grep -q :5000" || fail "guest $1 does not listen"
+	assert socat -u OPEN:"$WORK/payload" "TCP:$2:5000"
+	wait $! || fail "guest $1: receiver gave $?"
+	assert_equal "$(guest_run "$1" 'sha256sum </tmp/payload')" "$(sha256sum <"$WORK/payload")" "what guest $1 got"
+}
+
+# tcp_from_guest NAME ADDRESS-OF-DOM0 MB
+tcp_from_guest() {
+	timeout 60 socat -u TCP-LISTEN:5001,reuseaddr OPEN:"$WORK/got,creat,trunc" &
+	guest_must "$1" "head -c $(($3 << 20)) /dev/urandom >/tmp/payload && socat -u OPEN:/tmp/payload TCP:$2:5001,retry=10" 70
+	wait $! || fail "dom0: receiver gave $?"
+	assert_equal "$(sha256sum <"$WORK/got")" "$(guest_run "$1" 'sha256sum </tmp/payload')" "what dom0 got"
+}
+
+ping_guest() { # ADDRESS [PING-OPTION...]
+	local address=$1
+	shift
+	assert ping -q -c 2 -W 5 "$@" "$address" >/dev/null
+}

@@ -26,7 +26,7 @@ log_of_dom0() { dmesg | awk '/lab: begin/ { text = "" } { text = text $0 "\n" } 
 # scenario_clean REASON-FILE: no kernel complained and the backend is still there
 scenario_clean() {
 	local line
-	line=$({ log_of_dom0; cat /var/log/xen/console/* 2>/dev/null; } | grep -aE "$TROUBLE" | head -n1 | tr -d '\r')
+	line=$({ log_of_dom0; cat /var/log/xen/console/* 2>/dev/null; } | grep -E "$TROUBLE" | head -n1 | tr -d '\r')
 	[[ -z $line ]] || { echo "kernel log: $line" >"$1"; return 1; }
 	backend_alive || { echo "the backend is gone" >"$1"; return 1; }
 }

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# A guest boots, answers and goes.
-# timeout: 120
+# A guest without devices boots, answers, passes exit codes and files, and shuts down.
+# timeout: 90
 
 guest_create a
-assert_equal "$(guest_run a 'echo hello; uname -r')" "hello
-$(guest_kernel)" "guest output"
-guest_run a 'exit 7' && fail "exit code lost" || assert_equal $? 7 "exit code"
+assert_equal "$(guest_run a 'echo hello; uname -r')" "hello"$'\n'"${kernel:-$(guest_kernel)}" "what the guest said"
+code=0
+guest_run a 'exit 7' || code=$?
+assert_equal "$code" 7 "exit code"
+
+head -c 3000 /dev/urandom >"$WORK/there"
+guest_push a "$WORK/there" /tmp/file
+guest_pull a /tmp/file "$WORK/back"
+assert cmp "$WORK/there" "$WORK/back"
+
 guest_shutdown a

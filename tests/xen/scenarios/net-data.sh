@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Packets between a guest and dom0 over a bridge: ping of every size, and TCP both ways with checksums.
+# timeout: 120
+
+make_bridge xenbr0 192.168.77.1/24
+guest_create a --vif "bridge=xenbr0,mac=00:16:3e:00:77:02"
+assert_equal "$(guest_run a 'cat /sys/class/net/eth0/address')" 00:16:3e:00:77:02 "MAC address"
+guest_address a eth0 192.168.77.2/24
+guest_ping a 192.168.77.1
+ping_guest 192.168.77.2
+for size in 0 1 1472 1473 20000; do
+	ping_guest 192.168.77.2 -s $size
+done
+
+tcp_to_guest a 192.168.77.2 16
+tcp_from_guest a 192.168.77.1 16
+guest_shutdown a
+wait_until 10 no_vifs || fail "vifs left: $(vifs)"
