@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/* xpvd: serves the block and network devices that the toolstack asks for. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "guest.h"
+#include "supervisor.h"
+#include "watch.h"
+
+#ifndef XPV_VERSION
+#define XPV_VERSION "unreleased"
+#endif
+#ifndef XPV_LIBEXEC
+#define XPV_LIBEXEC "/usr/libexec/xpv"
+#endif
+
+enum {
+	EXIT_USAGE = 2,
+};
+
+static int usage(FILE *out)
+{
+	fprintf(out,
+		"usage: xpvd [OPTIONS]\n"
+		"  --hyper SPEC     xen (default) or local:PATH:DOMID\n"
+		"  --worker PATH    (default " XPV_LIBEXEC "/xpv-worker)\n"
+		"  --run-dir DIR    where workers are recorded, so that the\n"
+		"                   next xpvd finds them (default /run/xpv)\n"
+		"  --foreground     (default)\n"
+		"  --version\n"
+		"  --help\n");
+	return out == stdout ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, struct supervisor *sv)
+{
+	static const struct option options[] = {
+		{"hyper", required_argument, NULL, 'y'},
+		{"worker", required_argument, NULL, 'w'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (opt == 'y')
+			sv->hyper_spec = optarg;
+		else if (opt == 'w')
+			sv->worker_path = optarg;
+		else if (opt == 'r')
+			sv->run_dir = optarg;
+		else if (opt == 'v')
+			return puts("xpvd " XPV_VERSION) < 0;
+		else if (opt != 'f')
+			return usage(opt == 'h' ? stdout : stderr);
+	}
+	return optind == argc ? -1 : usage(stderr);
+}
+
+/* A disk, a tap's queues and a worker's socket for each of many guests. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
+		     void *userdata)
+{
+	(void)userdata;
+	log_daemon(LOG_INFO, "leaving on signal %u; workers go on serving",
+		   si->ssi_signo);
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int watch_signals(struct supervisor *sv)
+{
+	static const int signals[] = {SIGTERM, SIGINT};
+	sigset_t set;
+	int err;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		err = sd_event_add_signal(sv->event, NULL, signals[i],
+					  on_signal, sv);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int serve(struct supervisor *sv)
+{
+	int err = watch_signals(sv);
+
+	if (err >= 0)
+		err = devices_init(sv);
+	if (err >= 0)
+		err = watch_init(sv);
+	if (err < 0) {
+		log_daemon(LOG_ERR, "%s: %s", sv->hyper_spec, strerror(-err));
+		return err;
+	}
+	/* Before the first watch event is looked at. */
+	guests_init(sv);
+	sd_event_set_watchdog(sv->event, true);
+	sd_notify(0, "READY=1");
+	err = sd_event_loop(sv->event);
+	sd_notify(0, "STOPPING=1");
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct supervisor sv = {
+		.hyper_spec = "xen",
+		.worker_path = XPV_LIBEXEC "/xpv-worker",
+		.run_dir = "/run/xpv",
+	};
+	int err = parse(argc, argv, &sv);
+
+	if (err >= 0)
+		return err;
+	log_init();
+	raise_limits();
+	err = sd_event_default(&sv.event);
+	if (err >= 0)
+		err = serve(&sv);
+	guests_fini(&sv);
+	devices_fini(&sv);
+	watch_fini(&sv);
+	sd_event_source_unref(sv.store_retry);
+	sd_event_unref(sv.event);
+	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+#include "process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../ipc.h"
+#include "log.h"
+#include "supervisor.h"
+
+/* Descriptors in the worker, after stderr. */
+#define FD_CONTROL 3
+#define FD_KEPT	   4 /* the supervisor's end, for the supervisor after us */
+
+#define FILE_PREFIX "worker-"
+#define VM_TEXT	    256
+
+extern char **environ;
+
+/* What the run directory says about a worker. */
+struct record {
+	pid_t pid;
+	uint64_t start; /* of the process: pids are used again */
+	char vm[VM_TEXT + 1];
+};
+
+static void record_path(char *path, size_t size, struct supervisor *sv,
+			uint32_t domid)
+{
+	snprintf(path, size, "%s/" FILE_PREFIX "%u", sv->run_dir, domid);
+}
+
+/* Field 22 of /proc/PID/stat; 0: no such process. */
+static uint64_t start_time(pid_t pid)
+{
+	char path[64], line[1024];
+	uint64_t start = 0;
+	char *rest = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	/* The name, field 2, may hold blanks and parentheses. */
+	if (fgets(line, sizeof(line), file))
+		rest = strrchr(line, ')');
+	fclose(file);
+	if (!rest)
+		return 0;
+	for (int field = 2; rest && field < 22; field++)
+		rest = strchr(rest + 1, ' ');
+	if (rest)
+		sscanf(rest, " %" SCNu64, &start);
+	return start;
+}
+
+static int record_write(struct supervisor *sv, uint32_t domid,
+			const struct record *r)
+{
+	char path[4096];
+	FILE *file;
+
+	if (mkdir(sv->run_dir, 0700) && errno != EEXIST)
+		return -errno;
+	record_path(path, sizeof(path), sv, domid);
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	fprintf(file, "%d %" PRIu64 " %s\n", r->pid, r->start, r->vm);
+	return fclose(file) ? -errno : 0;
+}
+
+static int record_read(struct supervisor *sv, uint32_t domid, struct record *r)
+{
+	char path[4096];
+	FILE *file;
+	int got;
+
+	*r = (struct record){0};
+	record_path(path, sizeof(path), sv, domid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	got = fscanf(file, "%d %" SCNu64 " %256s", &r->pid, &r->start, r->vm);
+	fclose(file);
+	return got >= 2 ? 0 : -ENOENT;
+}
+
+void process_forget(struct supervisor *sv, uint32_t domid, pid_t pid)
+{
+	char path[4096];
+	struct record r;
+
+	/* By now it may be the file of that domid's next worker. */
+	if (record_read(sv, domid, &r) || r.pid != pid)
+		return;
+	record_path(path, sizeof(path), sv, domid);
+	unlink(path);
+}
+
+void process_each(struct supervisor *sv,
+		  void (*found)(struct supervisor *sv, uint32_t domid))
+{
+	DIR *dir = opendir(sv->run_dir);
+	struct dirent *entry;
+	unsigned int domid;
+	char end;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (sscanf(entry->d_name, FILE_PREFIX "%u%c", &domid, &end) ==
+		    1)
+			found(sv, domid);
+	closedir(dir);
+}
+
+/* Both descriptors above those that they become: dup2() clobbers nothing. */
+static int spawn(const char *path, char *const argv[], const int sock[2],
+		 pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int high[2];
+	int err;
+
+	high[0] = fcntl(sock[0], F_DUPFD_CLOEXEC, FD_KEPT + 1);
+	high[1] = fcntl(sock[1], F_DUPFD_CLOEXEC, FD_KEPT + 1);
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, high[1], FD_CONTROL);
+	posix_spawn_file_actions_adddup2(&actions, high[0], FD_KEPT);
+	posix_spawnattr_init(&attr);
+	/* A session of its own: no ^C at our terminal reaches a guest. */
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID |
+						POSIX_SPAWN_SETSIGMASK |
+						POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	if (high[0] < 0 || high[1] < 0)
+		err = EMFILE;
+	else
+		err = posix_spawn(pid, path, &actions, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	close(high[0]);
+	close(high[1]);
+	return -err;
+}
+
+int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
+		  struct process *p)
+{
+	char domid_text[16], control[16];
+	char *argv[] = {"xpv-worker",	"--domid",    domid_text,
+			"--control",	control,      "--hyper",
+			(char *)sv->hyper_spec, NULL};
+	struct record r;
+	int sock[2];
+	int err = ipc_pair(sock);
+
+	if (err)
+		return err;
+	snprintf(domid_text, sizeof(domid_text), "%u", domid);
+	snprintf(control, sizeof(control), "%d", FD_CONTROL);
+	err = spawn(sv->worker_path, argv, sock, &p->pid);
+	close(sock[1]);
+	if (err) {
+		close(sock[0]);
+		return err;
+	}
+	p->sock = sock[0];
+	p->ours = true;
+	p->pidfd = pidfd_open(p->pid, 0);
+	r.pid = p->pid;
+	r.start = start_time(p->pid);
+	snprintf(r.vm, sizeof(r.vm), "%s", vm);
+	err = p->pidfd < 0 ? -errno : record_write(sv, domid, &r);
+	if (err) {
+		kill(p->pid, SIGKILL);
+		waitpid(p->pid, NULL, 0);
+		p->ours = false;
+		process_close(p, NULL);
+	}
+	return err;
+}
+
+int process_adopt(struct supervisor *sv, uint32_t domid, const char *vm,
+		  struct process *p)
+{
+	struct record r;
+
+	if (record_read(sv, domid, &r))
+		return -ENOENT;
+	*p = (struct process){.pid = r.pid, .sock = -1};
+	p->pidfd = pidfd_open(r.pid, 0);
+	/* Asked after the pidfd was made: then it is that process's. */
+	if (p->pidfd < 0 || start_time(r.pid) != r.start)
+		goto none;
+	if (strcmp(r.vm, vm)) {
+		process_signal(p, SIGTERM);
+		goto none;
+	}
+	p->sock = pidfd_getfd(p->pidfd, FD_KEPT, 0);
+	if (p->sock >= 0)
+		return 0;
+	log_daemon(LOG_ERR, "worker %d of domain %u cannot be adopted: %s",
+		   r.pid, domid, strerror(errno));
+	return -errno;
+none:
+	process_close(p, NULL);
+	process_forget(sv, domid, r.pid);
+	return -ENOENT;
+}
+
+void process_signal(const struct process *p, int signal)
+{
+	pidfd_send_signal(p->pidfd, signal, NULL, 0);
+}
+
+bool process_close(struct process *p, int *status)
+{
+	bool ended = p->ours && waitpid(p->pid, status, WNOHANG) == p->pid;
+
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	if (p->sock >= 0)
+		close(p->sock);
+	*p = (struct process){.pidfd = -1, .sock = -1};
+	return ended;
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The state machine of a device: the table of ring/xenbus.h says what to do,
+ * this file does it, one step at a time. A step that needs the worker asks it
+ * and ends; the answer schedules the next one.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "device.h"
+#include "guest.h"
+#include "keys.h"
+
+static void disconnect_or_close(struct device *dev, enum xpv_state next);
+
+/* ---- verdicts ---- */
+
+/*
+ * The store or the worker could not be asked, or the toolstack was faster:
+ * that says nothing about the device.
+ */
+static void put_off(struct device *dev, int err)
+{
+	if (err == -ESTALE)
+		device_schedule(dev);
+	else
+		devices_retry(dev->sv);
+}
+
+static void change(struct device *dev, enum xpv_state next,
+		   int (*publish)(struct device *dev, uint32_t tx))
+{
+	int err = device_switch(dev, next, publish);
+
+	if (err) {
+		if (err != -ESTALE)
+			device_log(dev, LOG_WARNING,
+				   "%s/state cannot become %u: %s", dev->back,
+				   next, strerror(-err));
+		put_off(dev, err);
+		return;
+	}
+	device_log(dev, LOG_DEBUG, "%s, the frontend %s",
+		   xpv_state_name(next), xpv_state_name(dev->peer));
+	device_schedule(dev);
+}
+
+static int error_and_clean(struct device *dev, uint32_t tx)
+{
+	return device_put_error(dev, tx);
+}
+
+/* dev->why says what is wrong: this device closes, every other goes on. */
+static void fail(struct device *dev)
+{
+	dev->failed = true;
+	dev->failed_peer = dev->peer;
+	device_log(dev, LOG_ERR, "%s", dev->why.text);
+	if (dev->phase == PHASE_CONNECTED || dev->phase == PHASE_ADOPTED)
+		guest_ask(dev, IPC_DISCONNECT, NULL, NULL, 0);
+	change(dev, XPV_STATE_CLOSING, error_and_clean);
+}
+
+/* What a function that takes a reason came to. True: go on. */
+static bool good(struct device *dev, int result)
+{
+	if (result >= 0)
+		return true;
+	if (result == -EINVAL)
+		fail(dev);
+	else
+		put_off(dev, result);
+	return false;
+}
+
+/* ---- asking the worker ---- */
+
+static void ask(struct device *dev, enum ipc_type type, struct ipc_msg *msg,
+		const int *fds, unsigned int nr_fds)
+{
+	int err = guest_ask(dev, type, msg, fds, nr_fds);
+
+	if (err == -EINVAL)
+		fail(dev);
+	else if (err && err != -EAGAIN)
+		put_off(dev, err);
+}
+
+static void attach(struct device *dev)
+{
+	struct ipc_msg msg = {0};
+	int fds[IPC_MAX_FDS];
+	unsigned int nr_fds = 0;
+	int err = dev->class->attach(dev, &msg, fds, &nr_fds, &dev->why);
+
+	if (good(dev, err))
+		ask(dev, IPC_ATTACH, &msg, fds, nr_fds);
+}
+
+static void connect_rings(struct device *dev)
+{
+	struct ipc_msg msg = {0};
+	int err = device_check_front(dev, &dev->why);
+
+	if (!err)
+		err = dev->class->connect(dev, &msg, &dev->why);
+	if (good(dev, err))
+		ask(dev, IPC_CONNECT, &msg, NULL, 0);
+}
+
+/* ---- what the table asks for ---- */
+
+static int offer(struct device *dev, uint32_t tx)
+{
+	int err = device_clear_error(dev, tx);
+
+	return err ? err : dev->class->offer(dev, tx);
+}
+
+/* A new life. Nothing of an earlier one may be left. */
+static void init(struct device *dev)
+{
+	bool fresh = dev->own != XPV_STATE_CLOSED;
+	int err;
+
+	if (dev->phase == PHASE_CONNECTED || dev->phase == PHASE_ADOPTED) {
+		ask(dev, fresh ? IPC_DETACH : IPC_DISCONNECT, NULL, NULL, 0);
+		return;
+	}
+	if (fresh) {
+		if (dev->phase != PHASE_IDLE) {
+			ask(dev, IPC_DETACH, NULL, NULL, 0);
+			return;
+		}
+		dev->class->release(dev);
+		dev->failed = false;
+	} else if (!dev->online || dev->failed) {
+		return;
+	}
+	err = device_check_back(dev, &dev->why);
+	if (!err)
+		err = dev->class->prepare(dev, &dev->why);
+	if (good(dev, err))
+		change(dev, XPV_STATE_INIT_WAIT, offer);
+}
+
+/* As far up as it goes now: attached, connected, state 4. */
+static void bring_up(struct device *dev)
+{
+	int ready;
+
+	if (dev->phase == PHASE_IDLE) {
+		ready = dev->class->ready(dev, &dev->why);
+		if (good(dev, ready) && ready)
+			attach(dev);
+		return;
+	}
+	if (dev->phase != PHASE_CONNECTED) {
+		connect_rings(dev);
+		return;
+	}
+	if (dev->own == XPV_STATE_CONNECTED)
+		return;
+	ready = dev->class->settled(dev, &dev->why);
+	if (good(dev, ready) && ready)
+		change(dev, XPV_STATE_CONNECTED, dev->class->publish);
+}
+
+/*
+ * Stop the rings before the frontend hears that we have. A device that does
+ * not come back is let go of entirely before state 6: then the toolstack runs
+ * the script that takes its disk apart.
+ */
+static void disconnect_or_close(struct device *dev, enum xpv_state next)
+{
+	bool gone = next == XPV_STATE_CLOSED && !dev->online;
+
+	if (gone && dev->phase != PHASE_IDLE) {
+		ask(dev, IPC_DETACH, NULL, NULL, 0);
+		return;
+	}
+	if (dev->phase == PHASE_CONNECTED || dev->phase == PHASE_ADOPTED) {
+		ask(dev, IPC_DISCONNECT, NULL, NULL, 0);
+		return;
+	}
+	if (gone)
+		dev->class->release(dev);
+	if (dev->own != next)
+		change(dev, next, NULL);
+}
+
+static void refuse(struct device *dev)
+{
+	key_complain(&dev->why, dev->front, XPV_KEY_STATE,
+		     xpv_state_name(dev->peer),
+		     "a state that goes with the backend's");
+	fail(dev);
+}
+
+/* The table has nothing to do: what else there may be. */
+static void stand(struct device *dev)
+{
+	int ready;
+
+	switch (dev->own) {
+	case XPV_STATE_INIT_WAIT:
+		if (!dev->class->eager || dev->phase != PHASE_IDLE)
+			return;
+		ready = dev->class->ready(dev, &dev->why);
+		if (good(dev, ready) && ready)
+			attach(dev);
+		return;
+	case XPV_STATE_CONNECTED:
+		/* Our worker died, or we are a new supervisor. */
+		if (dev->peer == XPV_STATE_CONNECTED ||
+		    dev->peer == XPV_STATE_INITIALISED)
+			bring_up(dev);
+		return;
+	case XPV_STATE_CLOSED:
+		/* Told only now that it is not to come back. */
+		if (!dev->online)
+			disconnect_or_close(dev, XPV_STATE_CLOSED);
+		return;
+	default:
+		return;
+	}
+}
+
+static void act(struct device *dev)
+{
+	switch (xpv_back_action(dev->own, dev->peer)) {
+	case XPV_DO_INIT:
+		init(dev);
+		return;
+	case XPV_DO_CONNECT:
+		bring_up(dev);
+		return;
+	case XPV_DO_CLOSE:
+		disconnect_or_close(dev, XPV_STATE_CLOSING);
+		return;
+	case XPV_DO_CLOSED:
+		disconnect_or_close(dev, XPV_STATE_CLOSED);
+		return;
+	case XPV_DO_REFUSE:
+		refuse(dev);
+		return;
+	case XPV_DO_PUBLISH:
+	case XPV_DO_REFRESH:
+	case XPV_DO_NOTHING:
+		stand(dev);
+		return;
+	}
+}
+
+/* The toolstack has removed it. */
+static void vanish(struct device *dev)
+{
+	if (dev->phase != PHASE_IDLE)
+		ask(dev, IPC_DETACH, NULL, NULL, 0);
+	else
+		device_free(dev);
+}
+
+void device_step(struct device *dev)
+{
+	int err;
+
+	if (dev->asked != IPC_NONE)
+		return;
+	err = device_read(dev);
+	if (err == -ENOENT) {
+		vanish(dev);
+		return;
+	}
+	if (err) {
+		put_off(dev, err);
+		return;
+	}
+	if (dev->failed && dev->peer != dev->failed_peer &&
+	    dev->own == XPV_STATE_CLOSED)
+		dev->failed = false;
+	act(dev);
+}
+
+/* ---- the worker's answers ---- */
+
+static void answer_failed(struct device *dev, enum ipc_type request,
+			  const struct ipc_reply *reply)
+{
+	dev->why = (struct reason){""};
+	memcpy(dev->why.text, reply->text, sizeof(dev->why.text) - 1);
+	if (!dev->why.text[0])
+		reason_set(&dev->why, "the worker cannot %s: %s",
+			   request == IPC_ATTACH ? "attach" : "connect",
+			   strerror(-reply->error));
+	fail(dev);
+}
+
+static void attached(struct device *dev, const struct ipc_reply *reply)
+{
+	/* -EEXIST: by the supervisor before us. */
+	if (!reply->error || reply->error == -EEXIST) {
+		dev->phase = PHASE_ATTACHED;
+		return;
+	}
+	guest_drop_device(dev);
+	answer_failed(dev, IPC_ATTACH, reply);
+}
+
+static void connected(struct device *dev, const struct ipc_reply *reply)
+{
+	bool adopted = dev->phase == PHASE_ADOPTED;
+
+	if (!reply->error || (adopted && reply->error == -EBUSY)) {
+		dev->phase = PHASE_CONNECTED;
+	} else if (adopted && reply->error == -ENODEV) {
+		guest_drop_device(dev);
+	} else {
+		dev->phase = PHASE_ATTACHED;
+		answer_failed(dev, IPC_CONNECT, reply);
+	}
+}
+
+static void broken(struct device *dev, const struct ipc_reply *reply)
+{
+	if (dev->phase == PHASE_IDLE)
+		return;
+	dev->phase = PHASE_ATTACHED;
+	dev->why = (struct reason){""};
+	memcpy(dev->why.text, reply->text, sizeof(dev->why.text) - 1);
+	if (!device_read(dev))
+		fail(dev);
+}
+
+void device_answer(struct device *dev, const struct ipc_msg *msg)
+{
+	const struct ipc_reply *reply = &msg->reply;
+
+	if (msg->type == IPC_BROKEN) {
+		broken(dev, reply);
+		return;
+	}
+	/* Not what we asked for: what the supervisor before us did. */
+	if (dev->asked == reply->request)
+		dev->asked = IPC_NONE;
+	switch (reply->request) {
+	case IPC_ATTACH:
+		attached(dev, reply);
+		break;
+	case IPC_CONNECT:
+		connected(dev, reply);
+		break;
+	case IPC_DISCONNECT:
+		dev->phase = PHASE_ATTACHED;
+		if (reply->error == -ENODEV)
+			guest_drop_device(dev);
+		break;
+	case IPC_DETACH:
+		guest_drop_device(dev);
+		break;
+	default:
+		break;
+	}
+	device_schedule(dev);
+}

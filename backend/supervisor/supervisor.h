@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the supervisor share. One thread, one sd-event loop; the
+ * supervisor reads and writes xenstore, opens disks, makes taps and starts
+ * workers, and never touches guest memory.
+ */
+#ifndef XPV_SUPERVISOR_H
+#define XPV_SUPERVISOR_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <systemd/sd-event.h>
+
+#include "hyper/hyper.h"
+
+struct device;
+struct guest;
+
+struct supervisor {
+	sd_event *event;
+	const char *hyper_spec;
+	const char *worker_path;
+	const char *run_dir; /* where a later supervisor finds the workers */
+
+	/* watch.c */
+	struct hyper *hyper; /* HYPER_STORE; NULL while the store is away */
+	sd_event_source *store;
+	sd_event_source *store_retry;
+
+	/* device.c; a hash by class, domid and handle */
+	struct device *devices;
+	TAILQ_HEAD(, device) pending; /* each device at most once */
+	sd_event_source *turn; /* enabled while a device is pending */
+	sd_event_source *retry; /* everything again, when the store failed us */
+
+	/* guest.c; a hash by domid */
+	struct guest *guests;
+};
+
+#endif
