@@ -41,7 +41,8 @@ const char *xpv_state_name(enum xpv_state state)
  *	 first close an old life: 5, 6, and expect us to follow and come back.
  * [CON] a front back in 1 or 2 has rebooted, resumed or kexec'ed without
  *	 closing: its rings are gone, so ours go too, and a close follows,
- *	 after which [CLD] starts the next life.
+ *	 after which [CLD] starts the next life. A front whose directory is
+ *	 gone, or whose domain is, has nothing left that could close.
  * [CLD] only 1 (and 2 for fronts that were never closed) opens a new life.
  */
 static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
@@ -57,8 +58,9 @@ static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
 		 [ISD] = XPV_DO_CONNECT, [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSED, [RCG] = XPV_DO_REFUSE,
 		 [RCD] = XPV_DO_REFUSE},
-	[CON] = {[INI] = XPV_DO_CLOSED, [IWT] = XPV_DO_CLOSED,
-		 [CLG] = XPV_DO_CLOSE, [CLD] = XPV_DO_CLOSED},
+	[CON] = {[UNK] = XPV_DO_CLOSED, [INI] = XPV_DO_CLOSED,
+		 [IWT] = XPV_DO_CLOSED, [CLG] = XPV_DO_CLOSE,
+		 [CLD] = XPV_DO_CLOSED},
 	[CLG] = {[INI] = XPV_DO_CLOSED, [CLD] = XPV_DO_CLOSED,
 		 [UNK] = XPV_DO_CLOSED},
 	[CLD] = {[INI] = XPV_DO_INIT, [IWT] = XPV_DO_INIT},
