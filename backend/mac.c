@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAC_TEXT   17u /* "00:16:3e:12:34:56" */
-#define MAC_GROUP  1u  /* in the first byte: many receivers */
+#define MAC_TEXT  17u /* "00:16:3e:12:34:56" */
+#define MAC_GROUP 1u /* in the first byte: many receivers */
 
 static bool well_formed(const char *text)
 {

@@ -45,7 +45,7 @@ struct device {
 	struct device_key key;
 	const struct device_class *class;
 	struct supervisor *sv;
-	char *back;  /* our directory in the store */
+	char *back; /* our directory in the store */
 	char *front; /* the guest's */
 	char name[32]; /* for the log: "vbd 5/51712" */
 
@@ -161,7 +161,8 @@ int device_hotplugged(struct device *dev, struct reason *why);
 int device_put_error(struct device *dev, uint32_t tx);
 int device_clear_error(struct device *dev, uint32_t tx);
 
-__attribute__((format(printf, 3, 4))) void
-device_log(struct device *dev, int level, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) void device_log(struct device *dev,
+						      int level,
+						      const char *fmt, ...);
 
 #endif

@@ -271,8 +271,10 @@ static int start(struct guest *g, struct reason *why)
 		return 0;
 	if (g->deaths >= DEATHS_IN_A_ROW &&
 	    now < g->pause_until + GOOD_LIFE_USEC) {
-		reason_set(why, "the worker of domain %u died %u times in a "
-			   "row", g->domid, g->deaths);
+		reason_set(why,
+			   "the worker of domain %u died %u times in a "
+			   "row",
+			   g->domid, g->deaths);
 		return -EINVAL;
 	}
 	if (now < g->pause_until)

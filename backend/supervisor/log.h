@@ -25,8 +25,8 @@ void log_budget_init(struct log_budget *budget);
 __attribute__((format(printf, 2, 3))) void log_daemon(int level,
 						      const char *fmt, ...);
 /* About what @who has charged to @budget. */
-__attribute__((format(printf, 4, 5))) void
-log_charged(struct log_budget *budget, int level, const char *who,
-	    const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void log_charged(
+	struct log_budget *budget, int level, const char *who, const char *fmt,
+	...);
 
 #endif

@@ -20,8 +20,8 @@
 #include "supervisor.h"
 
 /* Descriptors in the worker, after stderr. */
-#define FD_CONTROL 3
-#define FD_KEPT	   4 /* the supervisor's end, for the supervisor after us */
+#define FD_CONTROL  3
+#define FD_KEPT	    4 /* the supervisor's end, for the supervisor after us */
 
 #define FILE_PREFIX "worker-"
 #define VM_TEXT	    256
@@ -166,9 +166,14 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 		  struct process *p)
 {
 	char domid_text[16], control[16];
-	char *argv[] = {"xpv-worker",	"--domid",    domid_text,
-			"--control",	control,      "--hyper",
-			(char *)sv->hyper_spec, NULL};
+	char *argv[] = {"xpv-worker",
+			"--domid",
+			domid_text,
+			"--control",
+			control,
+			"--hyper",
+			(char *)sv->hyper_spec,
+			NULL};
 	struct record r;
 	int sock[2];
 	int err = ipc_pair(sock);

@@ -11,8 +11,6 @@
 #include "guest.h"
 #include "keys.h"
 
-static void disconnect_or_close(struct device *dev, enum xpv_state next);
-
 /* ---- verdicts ---- */
 
 /*
@@ -40,14 +38,9 @@ static void change(struct device *dev, enum xpv_state next,
 		put_off(dev, err);
 		return;
 	}
-	device_log(dev, LOG_DEBUG, "%s, the frontend %s",
-		   xpv_state_name(next), xpv_state_name(dev->peer));
+	if (next == XPV_STATE_CONNECTED)
+		device_log(dev, LOG_INFO, "connected");
 	device_schedule(dev);
-}
-
-static int error_and_clean(struct device *dev, uint32_t tx)
-{
-	return device_put_error(dev, tx);
 }
 
 /* dev->why says what is wrong: this device closes, every other goes on. */
@@ -58,7 +51,9 @@ static void fail(struct device *dev)
 	device_log(dev, LOG_ERR, "%s", dev->why.text);
 	if (dev->phase == PHASE_CONNECTED || dev->phase == PHASE_ADOPTED)
 		guest_ask(dev, IPC_DISCONNECT, NULL, NULL, 0);
-	change(dev, XPV_STATE_CLOSING, error_and_clean);
+	/* On its way out already: no way back to Closing from Closed. */
+	if (dev->own != XPV_STATE_CLOSING && dev->own != XPV_STATE_CLOSED)
+		change(dev, XPV_STATE_CLOSING, device_put_error);
 }
 
 /* What a function that takes a reason came to. True: go on. */

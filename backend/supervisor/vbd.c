@@ -64,8 +64,8 @@ static int target_path(struct device *dev, char **path, struct reason *why)
 {
 	struct hyper *h = dev->sv->hyper;
 	char *number;
-	int err = key_text(h, dev->back, XPV_KEY_PHYSICAL_DEVICE_PATH, path,
-			   why);
+	int err =
+		key_text(h, dev->back, XPV_KEY_PHYSICAL_DEVICE_PATH, path, why);
 
 	if (err || *path)
 		return err;
@@ -131,7 +131,8 @@ static int open_target(struct device *dev, struct reason *why)
 		device_log(dev, LOG_INFO, "%s, %" PRIu64 " bytes, %s%s", path,
 			   vbd->target.size,
 			   vbd->read_only ? "read-only" : "writable",
-			   vbd->target.direct ? "" : ", through the page cache");
+			   vbd->target.direct ? ""
+					      : ", through the page cache");
 	}
 	free(path);
 	/* Whatever is wrong with it, the device cannot be had. */
@@ -209,7 +210,7 @@ static int put_all(struct device *dev, uint32_t tx, const struct entry *entry,
 	return err;
 }
 
-#define PUT_ALL(dev, tx, entries) \
+#define PUT_ALL(dev, tx, entries)                                              \
 	put_all(dev, tx, entries, sizeof(entries) / sizeof((entries)[0]))
 
 static int vbd_offer(struct device *dev, uint32_t tx)

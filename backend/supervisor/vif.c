@@ -97,9 +97,9 @@ static void vif_release(struct device *dev)
 static int vif_offer(struct device *dev, uint32_t tx)
 {
 	static const enum xpv_key features[] = {
-		XPV_KEY_FEATURE_SG,	    XPV_KEY_FEATURE_GSO_TCPV4,
-		XPV_KEY_FEATURE_GSO_TCPV6,  XPV_KEY_FEATURE_IPV6_CSUM,
-		XPV_KEY_FEATURE_RX_COPY,    XPV_KEY_FEATURE_SPLIT_EVTCHN,
+		XPV_KEY_FEATURE_SG,	   XPV_KEY_FEATURE_GSO_TCPV4,
+		XPV_KEY_FEATURE_GSO_TCPV6, XPV_KEY_FEATURE_IPV6_CSUM,
+		XPV_KEY_FEATURE_RX_COPY,   XPV_KEY_FEATURE_SPLIT_EVTCHN,
 	};
 	int err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, MAX_QUEUES);
 

@@ -275,9 +275,9 @@ static int lose_store(struct supervisor *sv, int err)
 
 int watch_init(struct supervisor *sv)
 {
-	int err = sd_event_add_time_relative(sv->event, &sv->store_retry,
-					     CLOCK_MONOTONIC, 0, 0, on_retry,
-					     sv);
+	int err =
+		sd_event_add_time_relative(sv->event, &sv->store_retry,
+					   CLOCK_MONOTONIC, 0, 0, on_retry, sv);
 
 	if (err < 0)
 		return err;
