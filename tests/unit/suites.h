@@ -12,7 +12,11 @@
 	X(ring)       \
 	X(blkif)      \
 	X(netif)      \
-	X(xenbus)
+	X(xenbus)     \
+	X(storage)    \
+	X(vbd)        \
+	X(vbd_bad)    \
+	X(vif)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
 XPV_SUITES(XPV_SUITE_DECL)

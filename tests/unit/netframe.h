@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames for the tests, and checksums worked out the slow and obvious way. */
+#ifndef XPV_TESTS_NETFRAME_H
+#define XPV_TESTS_NETFRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netframe {
+	bool v6;
+	bool udp;
+	bool vlan;
+	bool blank; /* leave the sum of the pseudo header in the checksum */
+	uint32_t payload;
+};
+
+/* Offsets within the frame. */
+uint32_t netframe_ip_at(const struct netframe *f);
+uint32_t netframe_l4_at(const struct netframe *f);
+uint32_t netframe_hdr_len(const struct netframe *f);
+uint32_t netframe_csum_offset(const struct netframe *f);
+
+/* Build one, its payload made from @seed. Returns its length. */
+uint32_t netframe_build(uint8_t *buf, const struct netframe *f, uint32_t seed);
+/* Is the transport checksum of this complete frame right? */
+bool netframe_csum_ok(const uint8_t *buf, const struct netframe *f,
+		      uint32_t len);
+/* Complete the checksum as a network card would. */
+void netframe_complete(uint8_t *buf, uint32_t len, uint32_t start,
+		       uint32_t offset);
+/* A frame of no protocol: @len bytes from @seed. */
+void netframe_plain(uint8_t *buf, uint32_t len, uint32_t seed);
+
+#endif
