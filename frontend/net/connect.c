@@ -13,9 +13,9 @@
 
 #include "netfront.h"
 
-static_assert((int)XPV_STATE_INITIALISING == XenbusStateInitialising);
-static_assert((int)XPV_STATE_CONNECTED == XenbusStateConnected);
-static_assert((int)XPV_STATE_RECONFIGURED == XenbusStateReconfigured);
+static_assert(XenbusStateInitialising == (int)XPV_STATE_INITIALISING);
+static_assert(XenbusStateConnected == (int)XPV_STATE_CONNECTED);
+static_assert(XenbusStateReconfigured == (int)XPV_STATE_RECONFIGURED);
 
 /* A fresh set of rings for what this backend offers. */
 static int renew_queues(struct xpv_net_device *dev,
@@ -23,6 +23,8 @@ static int renew_queues(struct xpv_net_device *dev,
 {
 	int err;
 
+	/* What it would close is what we replace. */
+	cancel_work_sync(&dev->broken_work);
 	rtnl_lock();
 	xpv_net_queues_unmake(dev);
 	clear_bit(XPV_NET_BROKEN, &dev->flags);

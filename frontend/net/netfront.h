@@ -157,10 +157,12 @@ struct xpv_net_offer {
 struct xpv_net_device {
 	struct net_device *netdev;
 	struct xenbus_device *xbdev;
-	struct xpv_net_offer offer; /* RTNL */
-	bool trusted;		    /* the backend may see whole pages; RTNL */
-	bool made;		    /* RTNL */
-	bool started;		    /* RTNL */
+	/* Changed under RTNL and while no queue is started. */
+	struct xpv_net_offer offer;
+	bool trusted; /* the backend may see whole pages */
+
+	bool made;    /* RTNL */
+	bool started; /* RTNL */
 	unsigned long flags;
 #define XPV_NET_BROKEN 0 /* the backend broke the protocol */
 	const char *broken_why; /* set once before broken_work runs */
@@ -204,6 +206,7 @@ void xpv_net_grant_abandon(grant_ref_t *gref, struct page *page);
 
 /* tx.c */
 int xpv_net_tx_make(struct xpv_net_queue *q);
+void xpv_net_tx_set_live(struct xpv_net_queue *q, bool live);
 void xpv_net_tx_unmake(struct xpv_net_queue *q);
 netdev_tx_t xpv_net_xmit(struct sk_buff *skb, struct net_device *netdev);
 bool xpv_net_tx_poll(struct xpv_net_queue *q, int budget);

@@ -204,20 +204,6 @@ void xpv_net_queues_unmake(struct xpv_net_device *dev)
 
 /* ---- started and stopped ---- */
 
-static void set_live(struct xpv_net_queue *q, bool live)
-{
-	struct netdev_queue *txq = netdev_get_tx_queue(q->dev->netdev,
-						       q->index);
-
-	__netif_tx_lock_bh(txq);
-	q->tx.live = live;
-	if (live)
-		netif_tx_start_queue(txq);
-	else
-		netif_tx_stop_queue(txq);
-	__netif_tx_unlock_bh(txq);
-}
-
 /* Let packets move, if there are rings and the interface is up. */
 void xpv_net_queues_start(struct xpv_net_device *dev)
 {
@@ -230,7 +216,7 @@ void xpv_net_queues_start(struct xpv_net_device *dev)
 		struct xpv_net_queue *q = &dev->queue[i];
 
 		napi_enable(&q->napi);
-		set_live(q, true);
+		xpv_net_tx_set_live(q, true);
 		/* The first poll posts pages and asks for events. */
 		local_bh_disable();
 		napi_schedule(&q->napi);
@@ -249,7 +235,7 @@ void xpv_net_queues_stop(struct xpv_net_device *dev)
 	for (i = 0; i < dev->nr_queues; i++) {
 		struct xpv_net_queue *q = &dev->queue[i];
 
-		set_live(q, false);
+		xpv_net_tx_set_live(q, false);
 		napi_disable(&q->napi);
 		/* A timer that ran meanwhile found NAPI disabled. */
 		timer_delete_sync(&q->rx.refill);

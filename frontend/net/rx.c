@@ -292,6 +292,23 @@ static void take_extra(struct xpv_net_queue *q, const void *slot,
 	drop_page(q, page);
 }
 
+/* The next slot holds data; extras can only follow the first of a packet. */
+static void take_data(struct xpv_net_queue *q,
+		      const struct xpv_netif_rx_response *rsp,
+		      struct page *page)
+{
+	struct xpv_net_rx_packet *pkt = &q->rx.packet;
+
+	if (!pkt->open) {
+		memset(pkt, 0, offsetof(struct xpv_net_rx_packet, frag));
+		pkt->flags = rsp->flags;
+		pkt->want_extra = rsp->flags & XPV_RX_EXTRA;
+	}
+	pkt->more = rsp->flags & XPV_RX_MORE;
+	if (!add_data(pkt, rsp, page))
+		drop_page(q, page);
+}
+
 /*
  * Take one response. Returns NULL, or how the backend broke the protocol. *done
  * counts the packets that it completed.
@@ -310,18 +327,10 @@ static const char *take_response(struct xpv_net_queue *q, int *done)
 	page = take_page(rx, id);
 	if (!page)
 		return "rx response while the page is still in use";
-	if (pkt->want_extra) {
+	if (pkt->want_extra)
 		take_extra(q, &rsp, page);
-	} else {
-		if (!pkt->open) {
-			memset(pkt, 0, offsetof(struct xpv_net_rx_packet, frag));
-			pkt->flags = rsp.flags;
-			pkt->want_extra = rsp.flags & XPV_RX_EXTRA;
-		}
-		if (!add_data(pkt, &rsp, page))
-			drop_page(q, page);
-		pkt->more = rsp.flags & XPV_RX_MORE;
-	}
+	else
+		take_data(q, &rsp, page);
 	pkt->open = pkt->more || pkt->want_extra;
 	if (!pkt->open) {
 		deliver(q, pkt);
@@ -364,7 +373,6 @@ static struct page_pool *make_pool(struct xpv_net_queue *q)
 	struct page_pool_params params = {
 		.pool_size = XPV_NET_RING_SLOTS,
 		.nid = NUMA_NO_NODE,
-		.dev = &q->dev->xbdev->dev,
 	};
 
 	return page_pool_create(&params);

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What we read from xenstore and what we publish there. */
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 
 #include "netfront.h"
+
+static bool trusted = true;
+module_param(trusted, bool, 0644);
+MODULE_PARM_DESC(trusted,
+		 "Let backends see whatever shares a page with a packet");
 
 /* Give up when the store is too busy to take our keys this many times. */
 #define MAX_TRANSACTIONS 64
@@ -33,7 +39,7 @@ static bool offers(struct xpv_net_device *dev, enum xpv_key key)
 	return read_number(dev, dev->xbdev->otherend, key);
 }
 
-/* Checksum offload of IPv4 is the key that says no; of IPv6, the one for yes. */
+/* Checksum offload has a key that says no for IPv4, one that says yes for v6. */
 void xpv_net_read_offer(struct xpv_net_device *dev,
 			struct xpv_net_offer *offer)
 {
@@ -48,10 +54,10 @@ void xpv_net_read_offer(struct xpv_net_device *dev,
 	};
 }
 
-/* The toolstack writes it to our own directory. */
+/* The toolstack writes the key to our own directory. */
 bool xpv_net_read_trusted(struct xpv_net_device *dev)
 {
-	return read_number(dev, dev->xbdev->nodename, XPV_KEY_TRUSTED);
+	return trusted && read_number(dev, dev->xbdev->nodename, XPV_KEY_TRUSTED);
 }
 
 int xpv_net_read_mac(struct xpv_net_device *dev)

@@ -95,7 +95,7 @@ static struct sk_buff *bounce(struct sk_buff *skb)
 {
 	struct sk_buff *copy;
 
-	BUILD_BUG_ON(XPV_NETIF_MAX_PACKET > MAX_SKB_FRAGS * PAGE_SIZE);
+	BUILD_BUG_ON(MAX_SKB_FRAGS * PAGE_SIZE < XPV_NETIF_MAX_PACKET);
 	copy = alloc_skb(0, GFP_ATOMIC | __GFP_NOWARN);
 	if (!copy)
 		return NULL;
@@ -416,14 +416,27 @@ int xpv_net_tx_make(struct xpv_net_queue *q)
 	return 0;
 }
 
-/* Not live any more, and nobody takes responses. */
-void xpv_net_tx_unmake(struct xpv_net_queue *q)
+/*
+ * Let xmit use the ring, or not. After a stop and a start it may still be
+ * full; then the first response wakes the queue.
+ */
+void xpv_net_tx_set_live(struct xpv_net_queue *q, bool live)
 {
-	struct xpv_net_tx *tx = &q->tx;
+	struct netdev_queue *txq = tx_queue(q);
+
+	__netif_tx_lock_bh(txq);
+	q->tx.live = live;
+	if (live && xpv_front_room(&q->tx.front) >= ROOM_ONE)
+		netif_tx_start_queue(txq);
+	else
+		netif_tx_stop_queue(txq);
+	__netif_tx_unlock_bh(txq);
+}
+
+static void abandon_packets(struct xpv_net_tx *tx)
+{
 	unsigned int i;
 
-	if (!tx->shared)
-		return;
 	for (i = 0; i < XPV_NET_RING_SLOTS; i++) {
 		struct sk_buff *skb = tx->slot[i].skb;
 
@@ -436,8 +449,20 @@ void xpv_net_tx_unmake(struct xpv_net_queue *q)
 		count_one(tx, &tx->stats.dropped);
 		dev_kfree_skb_any(skb);
 	}
+}
+
+/* Not live any more, and nobody takes responses. */
+void xpv_net_tx_unmake(struct xpv_net_queue *q)
+{
+	struct xpv_net_tx *tx = &q->tx;
+
+	if (!tx->shared)
+		return;
+	__netif_tx_lock_bh(tx_queue(q));
+	abandon_packets(tx);
+	netdev_tx_reset_queue(tx_queue(q));
+	__netif_tx_unlock_bh(tx_queue(q));
 	xpv_net_grants_free(tx->gref, XPV_NET_RING_SLOTS);
 	xenbus_teardown_ring(&tx->shared, 1, &tx->ring_gref);
 	tx->shared = NULL;
-	netdev_tx_reset_queue(tx_queue(q));
 }
