@@ -31,11 +31,6 @@ install_library() {
 	install -D -m755 "$path" "$dest/usr/lib/x86_64-linux-gnu/$name"
 }
 
-elf_files() {
-	find "$@" -type f ! -name '*.ko' -print0 |
-		xargs -0r sh -c 'for f; do [ "$(head -c4 "$f" | tail -c3 | tr -d "\0")" = ELF ] && printf "%s\n" "$f"; done; :' sh
-}
-
 # close_libraries ROOT DEST [HAVE]: bring in what the ELF files under DEST need, over and over until nothing is
 # missing; HAVE is an image below this one, whose libraries count as present.
 close_libraries() {
@@ -47,7 +42,7 @@ close_libraries() {
 			grep -qx "$name" "$LAB/host/stubs" && { install_stub "$root" "$dest" "$name"; continue; }
 			install_library "$root" "$dest" "$name"
 			missing=1
-		done < <(elf_files "$dest" | xargs -rd'\n' readelf -d 2>/dev/null |
+		done < <(find "$dest" -type f ! -name '*.ko' ! -path '*/lab/*' -exec readelf -d {} + 2>/dev/null |
 			sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
 	done
 }

@@ -25,7 +25,7 @@ base_image() {
 		close_libraries "$pool" "$dir.new/root" || return
 		busybox_links "$dir.new/root"
 		pick_modules "$kernel" "$version" "$LAB/$kind/modules" "$dir.new/root"
-		find "$dir.new/root/usr" -name '*.so*' -o -path '*/bin/*' -type f | xargs -rd'\n' strip -s 2>/dev/null
+		find "$dir.new/root/usr/"{bin,lib/x86_64-linux-gnu} -type f -exec strip -s {} + 2>/dev/null
 		pack "$dir.new/root" >"$dir.new/cpio"
 		rm -rf "$dir"
 		mv "$dir.new" "$dir"

@@ -32,11 +32,11 @@ extract_vmlinux() {
 	local image=$1 out=$2 magic at tool
 	for tool in xz zstd; do
 		[[ $tool = xz ]] && magic=$'\xfd7zXZ' || magic=$'\x28\xb5\x2f\xfd'
-		for at in $(LC_ALL=C grep -abo -- "$magic" "$image" | cut -d: -f1); do
+		while IFS=: read -r at _; do
 			# what follows the kernel is not part of the stream, so the tool's own verdict says nothing
 			tail -c +$((at + 1)) "$image" | "$tool" -dcq >"$out" 2>/dev/null
 			[[ $(head -c4 "$out" | tail -c3) = ELF ]] && return 0
-		done
+		done < <(LC_ALL=C grep -abo -- "$magic" "$image")
 	done
 	return 1
 }

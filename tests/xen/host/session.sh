@@ -7,62 +7,91 @@ GRACE_SECONDS=90	# beyond a scenario's own timeout, for dom0 to clean up and say
 
 # run_session SPEC...: prints verdicts as they come; returns 0 when none failed
 run_session() {
-	local specs=("$@") verdicts=$SHARE/verdicts
-	: >"$verdicts"
+	local specs=("$@")
+	VERDICTS=$SHARE/verdicts
+	: >"$VERDICTS"
 	while ((${#specs[@]})); do
 		printf '%s\n' "${specs[@]}" >"$SHARE/todo"
-		boot_once "$verdicts"
-		mapfile -t specs < <(unjudged "$verdicts" "${specs[@]}")
+		boot_once || bury "${specs[@]}"
+		mapfile -t specs < <(unjudged "${specs[@]}")
 	done
-	summary "$verdicts"
+	summary
 }
 
-# boot_once VERDICTS: until dom0 is done, or dead
+# boot_once: until dom0 is done (0) or dead (1)
 boot_once() {
-	local serial=$SHARE/serial pid seen=0 total now deadline doing='' line
+	local serial=$SHARE/serial pid
 	: >"$serial"
+	DOING=''
 	machine '' -serial "file:$SHARE/console" -serial "file:$serial" </dev/null >"$SHARE/qemu.log" 2>&1 &
 	pid=$!
-	trap 'kill $pid 2>/dev/null' EXIT
-	deadline=$((SECONDS + BOOT_SECONDS))
-	while :; do
-		total=$(wc -l <"$serial")
-		while ((seen < total)); do
-			seen=$((seen + 1))
-			line=$(sed -n "${seen}p" "$serial" | tr -d '\r')
-			case $line in
-			start\ *) doing=${line#start }; deadline=$((SECONDS + ${doing##* } + GRACE_SECONDS)); doing=${doing% *} ;;
-			ok\ *|not\ ok\ *|skip\ *) echo "$line" | tee -a "$1"; doing=''; deadline=$((SECONDS + GRACE_SECONDS)) ;;
-			esac
-		done
-		kill -0 "$pid" 2>/dev/null || break
-		if ((SECONDS > deadline)); then kill "$pid"; break; fi
-		sleep 0.2
-	done
+	# shellcheck disable=SC2064
+	trap "kill $pid 2>/dev/null" EXIT
+	follow "$serial" "$pid"
+	kill "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	trap - EXIT
-	[[ $(tail -n1 "$serial" | tr -d '\r') = 'done' ]] && return
-	mkdir -p "$SHARE/dead-dom0"
-	cp "$SHARE/console" "$SHARE/dead-dom0/"
-	# nothing ran at all: another boot would end the same way
-	[[ $doing ]] || doing=$(unjudged "$1" $(cat "$SHARE/todo") | head -n1)
-	[[ -z $doing ]] || echo "not ok $doing: dom0 died or hung, see dead-dom0/console" | tee -a "$1"
+	[[ $(tail -n1 "$serial" | tr -d '\r') = 'done' ]]
 }
 
-# unjudged VERDICTS SPEC...: those without a verdict
-unjudged() {
-	local verdicts=$1 spec
-	shift
-	for spec; do
-		grep -qE "^(ok|not ok|skip) ${spec//./\\.}( |:|\$)" "$verdicts" || echo "$spec"
+# follow SERIAL PID: pass verdicts on until the machine ends or says nothing for too long
+follow() {
+	local seen=0 deadline=$((SECONDS + BOOT_SECONDS)) line lines alive=1
+	while ((alive && SECONDS < deadline)); do
+		sleep 0.2
+		kill -0 "$2" 2>/dev/null || alive=0
+		mapfile -t -s "$seen" lines <"$1"
+		for line in "${lines[@]}"; do
+			line=${line%$'\r'}
+			case $line in
+			start\ *) DOING=${line#start }; deadline=$((SECONDS + ${DOING##* } + GRACE_SECONDS)); DOING=${DOING% *} ;;
+			ok\ *|not\ ok\ *|skip\ *) judge "$line"; deadline=$((SECONDS + GRACE_SECONDS)) ;;
+			esac
+		done
+		seen=$((seen + ${#lines[@]}))
 	done
+}
+
+judge() { echo "$1" | tee -a "$VERDICTS"; }
+
+# bury SPEC...: dom0 died. That costs the scenario that was running; when none was, no boot will do better.
+bury() {
+	local spec dir=$SHARE/$DOING
+	if [[ $DOING ]]; then
+		mkdir -p "$dir"
+		cp "$SHARE/console" "$dir/dom0.console"
+		grep -qF " $DOING" "$VERDICTS" || judge "not ok $DOING: dom0 died or hung, see its dom0.console"
+	else
+		while read -r spec; do judge "not ok $spec: dom0 does not come up, see $SHARE/console"; done < <(unjudged "$@")
+	fi
+}
+
+# unjudged SPEC...: those without a verdict
+unjudged() {
+	local spec line verdicts
+	mapfile -t verdicts <"$VERDICTS"
+	for spec; do
+		for line in "${verdicts[@]}"; do
+			[[ "$line " = ok\ "$spec "* || $line = not\ ok\ "$spec:"* || $line = skip\ "$spec:"* ]] && continue 2
+		done
+		echo "$spec"
+	done
+}
+
+# the same with a person at dom0's console: no watchdog, and a shell at the end
+run_kept() {
+	VERDICTS=$SHARE/verdicts
+	printf '%s\n' "$@" >"$SHARE/todo"
+	(machine lab.keep -serial mon:stdio -serial "file:$SHARE/serial")
+	tr -d '\r' <"$SHARE/serial" | grep -E '^(ok|not ok|skip) ' | tee "$VERDICTS"
+	summary
 }
 
 summary() {
 	local ok bad skipped
-	ok=$(grep -c '^ok ' "$1")
-	bad=$(grep -c '^not ok ' "$1")
-	skipped=$(grep -c '^skip ' "$1")
+	ok=$(grep -c '^ok ' "$VERDICTS")
+	bad=$(grep -c '^not ok ' "$VERDICTS")
+	skipped=$(grep -c '^skip ' "$VERDICTS")
 	echo "lab: $ok ok, $bad not ok, $skipped skipped; logs in $SHARE"
 	((bad == 0))
 }
