@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Dom0 for tests of the supervisor: a local machine, a real xpvd with its
+ * real workers in a network namespace of their own, and the part of libxl and
+ * of a guest's xenbus that devices see.
+ *
+ * Binaries are those beside the test program.
+ */
+#ifndef XPV_TESTS_TOOLSTACK_H
+#define XPV_TESTS_TOOLSTACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hyper/hyper.h"
+#include "xenbus.h"
+
+#define HOST_PATH 256
+
+struct host {
+	struct hyper_machine *machine;
+	struct hyper *dom0; /* HYPER_STORE */
+	char dir[64];	    /* temporary: sockets, log, disks */
+	char disk[96];	    /* 1 MiB */
+	char log[96];
+	pid_t xpvd;
+};
+
+/* A device, as libxl knows it. */
+struct vdev {
+	struct host *host;
+	const char *class;
+	uint16_t domid;
+	uint32_t id;
+	char back[HOST_PATH], front[HOST_PATH];
+};
+
+void host_setup(struct host *host);
+void host_teardown(struct host *host);
+void host_start_xpvd(struct host *host);
+/* Waits for its end; returns the wait status. */
+int host_stop_xpvd(struct host *host, int signal);
+/* Processes in the run directory: their number, pids in @pids. */
+unsigned int host_workers(struct host *host, pid_t *pids, unsigned int max);
+/* Resident KiB, open descriptors of xpvd; size and lines of its log. */
+unsigned long host_rss(struct host *host);
+unsigned int host_fds(struct host *host);
+unsigned int host_log_lines(struct host *host, const char *containing);
+/* Can a tap be made here? */
+bool host_has_taps(void);
+
+/* Domains, as xl makes them. @vm tells two lives of a domid apart. */
+void host_domain(struct host *host, uint16_t domid, const char *vm);
+void host_destroy_domain(struct host *host, uint16_t domid);
+
+/* Names a device; nothing is written. */
+struct vdev vdev_of(struct host *host, const char *class, uint16_t domid,
+		    uint32_t id);
+/* Write both directories in one transaction, as libxl does. */
+struct vdev vbd_add(struct host *host, uint16_t domid, uint32_t id,
+		    const char *params, const char *mode);
+struct vdev vif_add(struct host *host, uint16_t domid, uint32_t id,
+		    const char *mac);
+/* What the hotplug script writes on success. */
+void vdev_hotplug(struct vdev *d, const char *path);
+/* online=0 and state=5 in one transaction; wait for 6; delete. */
+void vdev_remove(struct vdev *d);
+/* Delete both directories, with no word to anyone. */
+void vdev_delete(struct vdev *d);
+
+/* Of a key, or of "queue-0/ring-ref" and the like. */
+void back_write(struct vdev *d, const char *key, const char *value);
+void front_write(struct vdev *d, const char *key, const char *value);
+void front_number(struct vdev *d, const char *key, uint64_t value);
+void front_rm(struct vdev *d, const char *key);
+/* To be freed; NULL: absent. */
+char *back_read(struct vdev *d, const char *key);
+void front_state(struct vdev *d, enum xpv_state state);
+int back_state(struct vdev *d);
+/* Fails the test if that takes longer than a few seconds. */
+void wait_back(struct vdev *d, enum xpv_state state);
+/* Wait for the `error` node, which must hold both texts, at both places. */
+void wait_error(struct vdev *d, const char *text, const char *more);
+/* True as soon as @is(@arg) is, false after @ms. */
+bool wait_until(bool (*is)(void *arg), void *arg, unsigned int ms);
+void pause_ms(unsigned int ms);
+
+/* Ring pages and an event channel of a frontend that does no I/O. */
+struct fake {
+	struct hyper *guest; /* HYPER_SHARE | HYPER_EVTCHN */
+	void *page[2];
+	uint32_t gref[2];
+	uint32_t port;
+};
+
+void fake_open(struct fake *f, struct vdev *d);
+/* -EBUSY fails the test: the backend must have let go. */
+void fake_close(struct fake *f);
+/* Publish one page a ring, and go to 3 (vbd) or 4 (vif). */
+void fake_publish(struct fake *f, struct vdev *d);
+
+#endif
