@@ -66,6 +66,18 @@ void rig_link_up(const char *name)
 	close(sock);
 }
 
+void rig_set_mtu(const char *name, int mtu)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr;
+
+	memset(&ifr, 0, sizeof(ifr));
+	strcpy(ifr.ifr_name, name);
+	ifr.ifr_mtu = mtu;
+	ck_assert_int_eq(ioctl(sock, SIOCSIFMTU, &ifr), 0);
+	close(sock);
+}
+
 static int open_packet(void)
 {
 	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,

@@ -16,7 +16,10 @@
 	X(storage)    \
 	X(vbd)        \
 	X(vbd_bad)    \
-	X(vif)
+	X(tap)        \
+	X(vif)        \
+	X(vif_hostile) \
+	X(vif_life)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
 XPV_SUITES(XPV_SUITE_DECL)

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of a vif: connecting again and again, failing at each step, guests
+ * that post no slots. What it holds stays bounded, and is given back.
+ */
+#include "netframe.h"
+#include "netrig.h"
+#include "suites.h"
+
+#include "backend/vif/queue.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static struct netrig rig;
+static uint8_t sent[RIG_FRAME];
+static struct usernet_frame frame;
+
+static void setup(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.direct = true;
+	rig_setup(&rig);
+	rig_connect(&rig);
+}
+
+static void teardown(void)
+{
+	rig_teardown(&rig);
+}
+
+/* rig_disconnect() fails if one grant of the frontend is still mapped. */
+START_TEST(reconnects_leak_nothing)
+{
+	unsigned int fds = rig_open_fds();
+
+	for (int i = 0; i < 1000; i++) {
+		struct usernet_packet pkt = {.data = sent, .len = 100};
+
+		rig_disconnect(&rig);
+		rig.split = i & 1;
+		rig_connect_only(&rig);
+		usernet_post(rig.u, (unsigned int)i % 256);
+		usernet_send(rig.u, &pkt);
+		usernet_push(rig.u);
+		rig_turns(&rig, 1);
+	}
+	rig_disconnect(&rig);
+	rig_connect(&rig);
+	ck_assert_uint_eq(rig_open_fds(), fds);
+}
+END_TEST
+
+/* Each thing that connect needs, missing; then all there. */
+START_TEST(failed_connects_leak_nothing)
+{
+	unsigned int fds;
+
+	rig_disconnect(&rig);
+	fds = rig_open_fds();
+	for (int i = 0; i < 300; i++) {
+		struct ipc_vif_connect good;
+		struct ipc_vif_queue *q = &rig.guest.queue[0];
+
+		rig.split = i & 1;
+		rig_connect_only(&rig);
+		vif_disconnect(rig.vif);
+		good = rig.guest;
+		switch (i % 6) {
+		case 0:
+			q->tx_gref = 0x7fffff00;
+			break;
+		case 1:
+			q->rx_gref = 0x7fffff00;
+			break;
+		case 2:
+			q->tx_port = 77777;
+			break;
+		case 3:
+			q->rx_port = 77777;
+			break;
+		case 4:
+			rig.guest.nr_queues = 0;
+			break;
+		case 5:
+			rig.u->tx.ring.shared->req_prod = 300;
+			break;
+		}
+		ck_assert_int_lt(rig_try_connect(&rig), 0);
+		rig.guest = good;
+		rig_disconnect(&rig);
+	}
+	ck_assert_uint_eq(rig_open_fds(), fds);
+	rig_connect(&rig);
+}
+END_TEST
+
+static unsigned int flood(unsigned int n, uint32_t len)
+{
+	unsigned int accepted = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		netframe_plain(sent, len, i);
+		accepted += rig_write(&rig, NULL, sent, len);
+		if (i % 64 == 0)
+			rig_turns(&rig, 1);
+	}
+	return accepted;
+}
+
+/* The guest posts nothing and is flooded: the rest is dropped outside. */
+START_TEST(stalled_guest_hoards_nothing)
+{
+	unsigned int received = 0;
+
+	flood(5000, 1000);
+	rig_turns(&rig, 10);
+	/* Not even one was read: there is nowhere to put it. */
+	ck_assert_uint_eq(rig.vif->queue[0].rx_batch.nr, 0);
+	usernet_post(rig.u, USERNET_SLOTS);
+	usernet_push(rig.u);
+	while (rig_receive(&rig, &frame)) {
+		ck_assert_uint_eq(frame.len, 1000);
+		received++;
+		usernet_post(rig.u, USERNET_SLOTS);
+		usernet_push(rig.u);
+	}
+	/* The tap's queue, and the queueing discipline's before it. */
+	ck_assert_uint_ge(received, 200);
+	ck_assert_uint_le(received, 2 * 256 + 1);
+}
+END_TEST
+
+/* One slot, and a frame of many: one frame waits here and no second one. */
+START_TEST(one_slot_holds_one_frame)
+{
+	struct netframe f = {.blank = true, .payload = 60000};
+	struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.csum_start = (uint16_t)netframe_l4_at(&f),
+		.csum_offset = 16,
+		.gso_size = 1448,
+		.hdr_len = (uint16_t)netframe_hdr_len(&f),
+	};
+	uint32_t len = netframe_build(sent, &f, 1);
+
+	usernet_post(rig.u, 1);
+	usernet_push(rig.u);
+	for (int i = 0; i < 100; i++)
+		ck_assert(rig_write(&rig, &hdr, sent, len));
+	rig_turns(&rig, 100);
+	ck_assert_uint_eq(rig.vif->queue[0].rx_batch.nr, 1);
+	ck_assert_int_eq(usernet_receive(rig.u, &frame), 0);
+}
+END_TEST
+
+/* Turns of a loop that may sleep, until a counter has moved. */
+static void wait_for_counter(enum vif_counter counter)
+{
+	uint64_t before = rig_count(&rig, counter);
+
+	for (int i = 0; i < 2000 && rig_count(&rig, counter) == before; i++) {
+		rig.vif->queue[0].work.arm(&rig.vif->queue[0].work);
+		rig_turns(&rig, 1);
+		usleep(1000);
+	}
+	ck_assert_uint_gt(rig_count(&rig, counter), before);
+}
+
+START_TEST(frames_are_drained_after_a_while)
+{
+	rig.vif->drain_ms = 50;
+	flood(100, 500);
+	wait_for_counter(VIF_RX_STALLS);
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DRAINED), 0);
+	wait_for_counter(VIF_RX_DRAINED);
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DRAINED), 100);
+	/* And it goes on when the guest has slots again. */
+	usernet_post(rig.u, 10);
+	usernet_push(rig.u);
+	netframe_plain(sent, 100, 1);
+	ck_assert(rig_write(&rig, NULL, sent, 100));
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert_mem_eq(frame.data, sent, 100);
+}
+END_TEST
+
+/* Frames meant for an earlier connection do not reach the next one. */
+START_TEST(stale_frames_are_dropped)
+{
+	flood(50, 500);
+	rig_disconnect(&rig);
+	rig_connect(&rig);
+	usernet_post(rig.u, USERNET_SLOTS);
+	usernet_push(rig.u);
+	netframe_plain(sent, 100, 1);
+	ck_assert(rig_write(&rig, NULL, sent, 100));
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert_uint_eq(frame.len, 100);
+}
+END_TEST
+
+/* Without sg a frame has one slot: longer ones are dropped and counted. */
+START_TEST(no_sg_no_long_frames)
+{
+	rig_disconnect(&rig);
+	rig.guest.sg = false;
+	rig_connect(&rig);
+	usernet_post(rig.u, USERNET_SLOTS);
+	usernet_push(rig.u);
+	rig_set_mtu(RIG_NAME, 9000);
+	netframe_plain(sent, 8000, 1);
+	ck_assert(rig_write(&rig, NULL, sent, 8000));
+	netframe_plain(sent, 4096, 2);
+	ck_assert(rig_write(&rig, NULL, sent, 4096));
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert_uint_eq(frame.len, 4096);
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DROP_LONG), 1);
+}
+END_TEST
+
+/* Jumbo frames to a guest with sg. */
+START_TEST(jumbo_frames)
+{
+	rig_set_mtu(RIG_NAME, 9000);
+	for (uint32_t len = 1500; len <= 9014; len += 501) {
+		usernet_post(rig.u, USERNET_SLOTS);
+		usernet_push(rig.u);
+		netframe_plain(sent, len, len);
+		ck_assert(rig_write(&rig, NULL, sent, len));
+		ck_assert(rig_receive(&rig, &frame));
+		ck_assert_uint_eq(frame.len, len);
+		ck_assert_mem_eq(frame.data, sent, len);
+		ck_assert_uint_eq(frame.slots, (len + 4095) / 4096);
+	}
+}
+END_TEST
+
+Suite *vif_life_suite(void)
+{
+	Suite *s = suite_create("vif_life");
+	TCase *tc = tcase_create("life");
+
+	suite_add_tcase(s, tc);
+	if (rig_missing())
+		return s;
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, reconnects_leak_nothing);
+	tcase_add_test(tc, failed_connects_leak_nothing);
+	tcase_add_test(tc, stalled_guest_hoards_nothing);
+	tcase_add_test(tc, one_slot_holds_one_frame);
+	tcase_add_test(tc, frames_are_drained_after_a_while);
+	tcase_add_test(tc, stale_frames_are_dropped);
+	tcase_add_test(tc, no_sg_no_long_frames);
+	tcase_add_test(tc, jumbo_frames);
+	return s;
+}
