@@ -37,6 +37,7 @@ struct engine_ops {
 	/* As the functions of a storage; @finished is called from kick(). */
 	void (*submit)(struct engine *e, struct storage_io *io);
 	bool (*kick)(struct engine *e);
+	bool (*arm)(struct engine *e);
 	void (*close)(struct engine *e);
 };
 

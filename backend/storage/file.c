@@ -165,6 +165,13 @@ static bool file_kick(struct storage *s)
 	return f->engine->ops->kick(f->engine) || refused;
 }
 
+static bool file_arm(struct storage *s)
+{
+	struct file *f = (struct file *)s;
+
+	return f->engine->ops->arm(f->engine);
+}
+
 static void file_close(struct storage *s)
 {
 	struct file *f = (struct file *)s;
@@ -177,6 +184,7 @@ static void file_close(struct storage *s)
 static const struct storage_ops file_ops = {
 	.submit = file_submit,
 	.kick = file_kick,
+	.arm = file_arm,
 	.size = file_size,
 	.close = file_close,
 };

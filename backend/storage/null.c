@@ -37,6 +37,11 @@ static bool null_kick(struct storage *s)
 	return true;
 }
 
+static bool null_arm(struct storage *s)
+{
+	return !STAILQ_EMPTY(&((struct null *)s)->queue);
+}
+
 static uint64_t null_size(struct storage *s)
 {
 	return ((struct null *)s)->size;
@@ -50,6 +55,7 @@ static void null_close(struct storage *s)
 static const struct storage_ops null_ops = {
 	.submit = null_submit,
 	.kick = null_kick,
+	.arm = null_arm,
 	.size = null_size,
 	.close = null_close,
 };

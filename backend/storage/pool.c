@@ -102,6 +102,13 @@ static bool pool_kick(struct engine *e)
 	return found || !STAILQ_EMPTY(&p->queue);
 }
 
+/* The eventfd is written whenever the list was empty. */
+static bool pool_arm(struct engine *e)
+{
+	(void)e;
+	return false;
+}
+
 /* Finished requests are looked for in every turn. */
 static void woken(struct loop_source *src, uint32_t events)
 {
@@ -136,6 +143,7 @@ static void pool_close(struct engine *e)
 static const struct engine_ops pool_ops = {
 	.submit = pool_submit,
 	.kick = pool_kick,
+	.arm = pool_arm,
 	.close = pool_close,
 };
 

@@ -61,6 +61,9 @@ struct storage_ops {
 	void (*submit)(struct storage *s, struct storage_io *io);
 	/* Returns true if it called back. */
 	bool (*kick)(struct storage *s);
+	/* Before the loop sleeps: see that what finishes wakes it up. Returns
+	 * true if something has finished already: kick again. */
+	bool (*arm)(struct storage *s);
 	/* Bytes, as they are now: 0 if that cannot be told. */
 	uint64_t (*size)(struct storage *s);
 	/* Only when nothing is in flight. */
@@ -80,6 +83,11 @@ static inline void storage_submit(struct storage *s, struct storage_io *io)
 static inline bool storage_kick(struct storage *s)
 {
 	return s->ops->kick(s);
+}
+
+static inline bool storage_arm(struct storage *s)
+{
+	return s->ops->arm(s);
 }
 
 static inline uint64_t storage_size(struct storage *s)

@@ -3,6 +3,11 @@
  * The io_uring engine. One system call a turn of the loop both submits what
  * is queued and collects what has finished; none is made when the shared
  * ring shows that there is neither.
+ *
+ * With deferred task work the ring's own descriptor does not become readable
+ * when a request finishes, but a registered eventfd does. It is switched on
+ * for the time of sleep only, by a flag in shared memory, and watched
+ * edge-triggered, so that it costs no system call of its own.
  */
 #include "engine.h"
 
@@ -10,8 +15,11 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "../worker/loop.h"
+#include "barrier.h"
 
 #define SQ_ENTRIES 64
 /* As many as a ring of 16 pages holds requests; more than that only waits. */
@@ -23,9 +31,9 @@ struct uring {
 	struct engine engine;
 	struct io_uring ring;
 	struct loop *loop;
-	struct loop_source source;
+	struct loop_source wake; /* the eventfd */
+	bool armed;
 	struct storage_queue backlog; /* waits for a submission entry */
-	unsigned int in_flight;
 };
 
 static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
@@ -78,7 +86,6 @@ static void fill(struct uring *u)
 			return;
 		STAILQ_REMOVE_HEAD(&u->backlog, next);
 		prepare(sqe, io);
-		u->in_flight++;
 	}
 }
 
@@ -94,7 +101,6 @@ static bool reap(struct uring *u)
 	unsigned int n, i;
 
 	n = io_uring_peek_batch_cqe(&u->ring, cqe, TURN_COMPLETIONS);
-	u->in_flight -= n;
 	for (i = 0; i < n; i++)
 		u->engine.finished(u->engine.owner,
 				   io_uring_cqe_get_data(cqe[i]), cqe[i]->res);
@@ -106,6 +112,9 @@ static bool uring_kick(struct engine *e)
 {
 	struct uring *u = (struct uring *)e;
 
+	if (u->armed)
+		io_uring_cq_eventfd_toggle(&u->ring, false);
+	u->armed = false;
 	fill(u);
 	/*
 	 * A failure here (EBUSY, EAGAIN: out of memory for the moment) leaves
@@ -117,55 +126,73 @@ static bool uring_kick(struct engine *e)
 	       !STAILQ_EMPTY(&u->backlog);
 }
 
+static bool uring_arm(struct engine *e)
+{
+	struct uring *u = (struct uring *)e;
+
+	io_uring_cq_eventfd_toggle(&u->ring, true);
+	u->armed = true;
+	/* The kernel sees the flag before we look for what came meanwhile. */
+	xpv_mb();
+	return io_uring_cq_ready(&u->ring) || kernel_wants_us(u);
+}
+
 static void uring_close(struct engine *e)
 {
 	struct uring *u = (struct uring *)e;
 
-	loop_del(u->loop, &u->source);
+	loop_del(u->loop, &u->wake);
 	io_uring_queue_exit(&u->ring);
+	close(u->wake.fd);
 	free(u);
 }
 
 static const struct engine_ops uring_ops = {
 	.submit = uring_submit,
 	.kick = uring_kick,
+	.arm = uring_arm,
 	.close = uring_close,
 };
 
 /* Completions are looked for in every turn: waking up is all it takes. */
-static void wake(struct loop_source *src, uint32_t events)
+static void woken(struct loop_source *src, uint32_t events)
 {
 	(void)src;
 	(void)events;
 }
 
-static int setup(struct uring *u, int fd)
+static int open_ring(struct io_uring *ring)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
 			 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		.cq_entries = CQ_ENTRIES,
 	};
-	int err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &p);
+	int err = io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
 
-	if (err == -EINVAL) { /* before Linux 6.1 */
-		p = (struct io_uring_params){
-			.flags = IORING_SETUP_CQSIZE,
-			.cq_entries = CQ_ENTRIES,
-		};
-		err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &p);
-	}
+	if (err != -EINVAL)
+		return err;
+	/* Before Linux 6.1. */
+	p = (struct io_uring_params){
+		.flags = IORING_SETUP_CQSIZE,
+		.cq_entries = CQ_ENTRIES,
+	};
+	return io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
+}
+
+static int setup(struct uring *u, int fd)
+{
+	int err = io_uring_register_files(&u->ring, &fd, 1);
+
+	if (!err)
+		err = io_uring_register_eventfd(&u->ring, u->wake.fd);
 	if (err)
 		return err;
-	err = io_uring_register_files(&u->ring, &fd, 1);
-	if (err) {
-		io_uring_queue_exit(&u->ring);
-		return err;
-	}
+	io_uring_cq_eventfd_toggle(&u->ring, false);
 	io_uring_ring_dontfork(&u->ring);
 	/* Saves a lookup a call; a thread has few of them, so it may fail. */
 	io_uring_register_ring_fd(&u->ring);
-	return 0;
+	return loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
 }
 
 struct engine *engine_uring(struct loop *loop, int fd)
@@ -175,19 +202,21 @@ struct engine *engine_uring(struct loop *loop, int fd)
 
 	if (!u)
 		return NULL;
-	err = setup(u, fd);
-	if (err)
-		goto out;
 	STAILQ_INIT(&u->backlog);
 	u->engine.ops = &uring_ops;
 	u->loop = loop;
-	u->source.fd = u->ring.ring_fd;
-	u->source.ready = wake;
-	err = loop_add(loop, &u->source, EPOLLIN);
+	u->wake.ready = woken;
+	u->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = u->wake.fd < 0 ? -errno : open_ring(&u->ring);
+	if (err)
+		goto out;
+	err = setup(u, fd);
 	if (!err)
 		return &u->engine;
 	io_uring_queue_exit(&u->ring);
 out:
+	if (u->wake.fd >= 0)
+		close(u->wake.fd);
 	free(u);
 	errno = -err;
 	return NULL;

@@ -109,6 +109,7 @@ static bool vbd_arm(struct loop_work *work)
 
 	for (i = 0; i < vbd->nr_queues && vbd->state == VBD_CONNECTED; i++)
 		found |= queue_arm(&vbd->queue[i]);
+	found |= storage_arm(vbd->storage);
 	buffers_trim(&vbd->common->buffers);
 	return found;
 }
