@@ -8,18 +8,22 @@
 
 #include <check.h>
 
-#define XPV_SUITES(X) \
-	X(ring)       \
-	X(blkif)      \
-	X(netif)      \
-	X(xenbus)     \
-	X(storage)    \
-	X(vbd)        \
-	X(vbd_bad)    \
-	X(tap)        \
-	X(vif)        \
-	X(vif_hostile) \
-	X(vif_life)
+#define XPV_SUITES(X)                                                          \
+	X(ring)                                                                \
+	X(blkif)                                                               \
+	X(netif)                                                               \
+	X(xenbus)                                                              \
+	X(storage)                                                             \
+	X(vbd)                                                                 \
+	X(vbd_bad)                                                             \
+	X(tap)                                                                 \
+	X(vif)                                                                 \
+	X(vif_hostile)                                                         \
+	X(vif_life)                                                            \
+	X(hyper_grant)                                                         \
+	X(hyper_evtchn)                                                        \
+	X(hyper_store)                                                         \
+	X(hyper_crash)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
 XPV_SUITES(XPV_SUITE_DECL)
