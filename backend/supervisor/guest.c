@@ -12,6 +12,7 @@
 
 #include "keys.h"
 #include "process.h"
+#include "record.h"
 
 /* A worker that dies again within this time dies "in a row". */
 #define GOOD_LIFE_USEC	 60000000u
@@ -101,6 +102,7 @@ static void drop(struct device *dev)
 	if (dev->guest)
 		LIST_REMOVE(dev, of_guest);
 	dev->guest = NULL;
+	record_forget_device(dev->sv, &dev->key);
 }
 
 void guest_drop_device(struct device *dev)
@@ -342,6 +344,8 @@ int guest_ask(struct device *dev, enum ipc_type type, struct ipc_msg *msg,
 		if (!g)
 			return -EIO;
 		err = start(g, &dev->why);
+		if (!err)
+			err = record_device(dev->sv, &dev->key);
 		if (err)
 			return err;
 		dev->guest = g;
@@ -408,10 +412,37 @@ static void adopt(struct supervisor *sv, uint32_t domid)
 			   g->process.pid, domid);
 }
 
+/* Its directory may be gone meanwhile: then there is all the more to do. */
+static void adopt_device(struct supervisor *sv, const struct device_key *key)
+{
+	struct guest *g = find(sv, key->domid);
+	struct device *dev = NULL;
+
+	if (g && g->adopted)
+		dev = device_get(sv, key);
+	if (dev)
+		device_schedule(dev);
+	else
+		record_forget_device(sv, key);
+}
+
 int guests_init(struct supervisor *sv)
 {
-	process_each(sv, adopt);
+	record_each_worker(sv, adopt);
+	record_each_device(sv, adopt_device);
 	return 0;
+}
+
+/* Unlike drop_all(): the worker still has them. */
+static void leave_all(struct guest *g)
+{
+	struct device *dev;
+
+	while ((dev = LIST_FIRST(&g->devices))) {
+		LIST_REMOVE(dev, of_guest);
+		dev->guest = NULL;
+		dev->phase = PHASE_IDLE;
+	}
 }
 
 void guests_fini(struct supervisor *sv)
@@ -419,7 +450,7 @@ void guests_fini(struct supervisor *sv)
 	struct guest *g, *after;
 
 	HASH_ITER(hh, sv->guests, g, after) {
-		drop_all(g);
+		leave_all(g);
 		process_close(&g->process, NULL);
 		guest_free(g);
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,35 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../ipc.h"
 #include "log.h"
+#include "record.h"
 #include "supervisor.h"
 
 /* Descriptors in the worker, after stderr. */
-#define FD_CONTROL  3
-#define FD_KEPT	    4 /* the supervisor's end, for the supervisor after us */
-
-#define FILE_PREFIX "worker-"
-#define VM_TEXT	    256
+#define FD_CONTROL 3
+#define FD_KEPT	   4 /* the supervisor's end, for the supervisor after us */
 
 extern char **environ;
-
-/* What the run directory says about a worker. */
-struct record {
-	pid_t pid;
-	uint64_t start; /* of the process: pids are used again */
-	char vm[VM_TEXT + 1];
-};
-
-static void record_path(char *path, size_t size, struct supervisor *sv,
-			uint32_t domid)
-{
-	snprintf(path, size, "%s/" FILE_PREFIX "%u", sv->run_dir, domid);
-}
 
 /* Field 22 of /proc/PID/stat; 0: no such process. */
 static uint64_t start_time(pid_t pid)
@@ -66,65 +49,13 @@ static uint64_t start_time(pid_t pid)
 	return start;
 }
 
-static int record_write(struct supervisor *sv, uint32_t domid,
-			const struct record *r)
-{
-	char path[4096];
-	FILE *file;
-
-	if (mkdir(sv->run_dir, 0700) && errno != EEXIST)
-		return -errno;
-	record_path(path, sizeof(path), sv, domid);
-	file = fopen(path, "we");
-	if (!file)
-		return -errno;
-	fprintf(file, "%d %" PRIu64 " %s\n", r->pid, r->start, r->vm);
-	return fclose(file) ? -errno : 0;
-}
-
-static int record_read(struct supervisor *sv, uint32_t domid, struct record *r)
-{
-	char path[4096];
-	FILE *file;
-	int got;
-
-	*r = (struct record){0};
-	record_path(path, sizeof(path), sv, domid);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	got = fscanf(file, "%d %" SCNu64 " %256s", &r->pid, &r->start, r->vm);
-	fclose(file);
-	return got >= 2 ? 0 : -ENOENT;
-}
-
 void process_forget(struct supervisor *sv, uint32_t domid, pid_t pid)
 {
-	char path[4096];
 	struct record r;
 
 	/* By now it may be the file of that domid's next worker. */
-	if (record_read(sv, domid, &r) || r.pid != pid)
-		return;
-	record_path(path, sizeof(path), sv, domid);
-	unlink(path);
-}
-
-void process_each(struct supervisor *sv,
-		  void (*found)(struct supervisor *sv, uint32_t domid))
-{
-	DIR *dir = opendir(sv->run_dir);
-	struct dirent *entry;
-	unsigned int domid;
-	char end;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir)))
-		if (sscanf(entry->d_name, FILE_PREFIX "%u%c", &domid, &end) ==
-		    1)
-			found(sv, domid);
-	closedir(dir);
+	if (!record_read(sv, domid, &r) && r.pid == pid)
+		record_remove(sv, domid);
 }
 
 /* Both descriptors above those that they become: dup2() clobbers nothing. */

@@ -4,8 +4,8 @@
  *
  * A worker outlives its supervisor. So that the next one can talk to it, the
  * worker keeps a descriptor of the supervisor's end of their socket pair,
- * which it never uses; the next supervisor finds the process through a file
- * in the run directory and fetches that descriptor with pidfd_getfd().
+ * which it never uses; the next supervisor finds the process through the run
+ * directory, see record.h, and fetches that descriptor with pidfd_getfd().
  */
 #ifndef XPV_SUPERVISOR_PROCESS_H
 #define XPV_SUPERVISOR_PROCESS_H
@@ -33,9 +33,6 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
  */
 int process_adopt(struct supervisor *sv, uint32_t domid, const char *vm,
 		  struct process *p);
-/* Domids that have a file: calls back for each. */
-void process_each(struct supervisor *sv,
-		  void (*found)(struct supervisor *sv, uint32_t domid));
 void process_signal(const struct process *p, int signal);
 /* Closes; true and *status if it was our child and has ended. */
 bool process_close(struct process *p, int *status);

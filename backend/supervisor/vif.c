@@ -132,6 +132,24 @@ static int vif_settled(struct device *dev, struct reason *why)
 
 /* ---- what the frontend published ---- */
 
+static int read_split_ports(struct device *dev, const char *dir,
+			    struct ipc_vif_queue *q, struct reason *why)
+{
+	struct hyper *h = dev->sv->hyper;
+	int err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_TX, &q->tx_port, why);
+	char expected[64];
+
+	if (!err)
+		err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_RX, &q->rx_port,
+			      why);
+	if (err || q->rx_port)
+		return err;
+	snprintf(expected, sizeof(expected), "a port, as there is %s",
+		 xpv_key(XPV_KEY_EVENT_CHANNEL_TX));
+	key_complain(why, dir, XPV_KEY_EVENT_CHANNEL_RX, NULL, expected);
+	return -EINVAL;
+}
+
 /* Two channels if the frontend has made two, else one for both. */
 static int read_ports(struct device *dev, const char *dir,
 		      struct ipc_vif_queue *q, struct reason *why)
@@ -142,19 +160,8 @@ static int read_ports(struct device *dev, const char *dir,
 
 	if (split < 0)
 		return split;
-	if (split) {
-		err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_TX, &q->tx_port,
-			      why);
-		if (!err)
-			err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_RX,
-				      &q->rx_port, why);
-		if (!err && !q->rx_port) {
-			key_complain(why, dir, XPV_KEY_EVENT_CHANNEL_RX, NULL,
-				     "an event channel as for the other ring");
-			err = -EINVAL;
-		}
-		return err;
-	}
+	if (split)
+		return read_split_ports(dev, dir, q, why);
 	err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL, &q->tx_port, why);
 	q->rx_port = q->tx_port;
 	return err;

@@ -146,7 +146,9 @@ unsigned int host_workers(struct host *host, pid_t *pids, unsigned int max)
 	while (dir && n < max && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/run/%.64s", host->dir,
 			 entry->d_name);
-		file = *entry->d_name == '.' ? NULL : fopen(path, "re");
+		file = strncmp(entry->d_name, "worker-", 7)
+			       ? NULL
+			       : fopen(path, "re");
 		if (file && fscanf(file, "%d", &pids[n]) == 1 &&
 		    !kill(pids[n], 0))
 			n++;
@@ -271,12 +273,23 @@ void front_number(struct vdev *d, const char *key, uint64_t value)
 	front_write(d, key, text);
 }
 
-void front_rm(struct vdev *d, const char *key)
+static void rm(struct vdev *d, const char *dir, const char *key)
 {
+	struct hyper *h = d->host->dom0;
 	char path[2 * HOST_PATH];
 
-	snprintf(path, sizeof(path), "%s/%s", d->front, key);
-	d->host->dom0->ops->rm(d->host->dom0, 0, path);
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	h->ops->rm(h, 0, path);
+}
+
+void front_rm(struct vdev *d, const char *key)
+{
+	rm(d, d->front, key);
+}
+
+void back_rm(struct vdev *d, const char *key)
+{
+	rm(d, d->back, key);
 }
 
 char *back_read(struct vdev *d, const char *key)
@@ -488,18 +501,40 @@ void fake_close(struct fake *f)
 	hyper_close(f->guest);
 }
 
-void fake_publish(struct fake *f, struct vdev *d)
+static void publish_keys(struct fake *f, struct vdev *d)
 {
 	front_number(d, xpv_key(XPV_KEY_EVENT_CHANNEL), f->port);
 	if (!strcmp(d->class, XPV_CLASS_VBD)) {
 		front_number(d, xpv_key(XPV_KEY_RING_REF), f->gref[0]);
 		front_write(d, xpv_key(XPV_KEY_PROTOCOL), "x86_64-abi");
-		front_state(d, XPV_STATE_INITIALISED);
 		return;
 	}
 	front_number(d, xpv_key(XPV_KEY_TX_RING_REF), f->gref[0]);
 	front_number(d, xpv_key(XPV_KEY_RX_RING_REF), f->gref[1]);
 	front_write(d, xpv_key(XPV_KEY_REQUEST_RX_COPY), "1");
 	front_write(d, xpv_key(XPV_KEY_FEATURE_RX_NOTIFY), "1");
-	front_state(d, XPV_STATE_CONNECTED);
+}
+
+static void publish_state(struct vdev *d)
+{
+	front_state(d, strcmp(d->class, XPV_CLASS_VBD) ? XPV_STATE_CONNECTED
+						       : XPV_STATE_INITIALISED);
+}
+
+void fake_publish(struct fake *f, struct vdev *d)
+{
+	publish_keys(f, d);
+	publish_state(d);
+}
+
+void fake_publish_but(struct fake *f, struct vdev *d, const char *key,
+		      const char *value)
+{
+	publish_keys(f, d);
+	if (!value)
+		front_rm(d, key);
+	else
+		front_write(d, key, value);
+	if (strcmp(key, xpv_key(XPV_KEY_STATE)))
+		publish_state(d);
 }

@@ -74,6 +74,7 @@ void back_write(struct vdev *d, const char *key, const char *value);
 void front_write(struct vdev *d, const char *key, const char *value);
 void front_number(struct vdev *d, const char *key, uint64_t value);
 void front_rm(struct vdev *d, const char *key);
+void back_rm(struct vdev *d, const char *key);
 /* To be freed; NULL: absent. */
 char *back_read(struct vdev *d, const char *key);
 void front_state(struct vdev *d, enum xpv_state state);
@@ -99,5 +100,8 @@ void fake_open(struct fake *f, struct vdev *d);
 void fake_close(struct fake *f);
 /* Publish one page a ring, and go to 3 (vbd) or 4 (vif). */
 void fake_publish(struct fake *f, struct vdev *d);
+/* The same with @key spoilt: @value, or NULL for none at all. */
+void fake_publish_but(struct fake *f, struct vdev *d, const char *key,
+		      const char *value);
 
 #endif

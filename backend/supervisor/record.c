@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "supervisor.h"
+
+#define WORKER_FILE "worker-%u"
+#define DEVICE_FILE "device-%u-%u-%u"
+#define PATH_BYTES  4096
+
+static void worker_path(char path[PATH_BYTES], struct supervisor *sv,
+			uint32_t domid)
+{
+	snprintf(path, PATH_BYTES, "%s/" WORKER_FILE, sv->run_dir, domid);
+}
+
+static void device_path(char path[PATH_BYTES], struct supervisor *sv,
+			const struct device_key *key)
+{
+	snprintf(path, PATH_BYTES, "%s/" DEVICE_FILE, sv->run_dir, key->class,
+		 key->domid, key->handle);
+}
+
+int record_write(struct supervisor *sv, uint32_t domid, const struct record *r)
+{
+	char path[PATH_BYTES];
+	FILE *file;
+
+	if (mkdir(sv->run_dir, 0700) && errno != EEXIST)
+		return -errno;
+	worker_path(path, sv, domid);
+	file = fopen(path, "we");
+	if (!file)
+		return -errno;
+	fprintf(file, "%d %" PRIu64 " %s\n", r->pid, r->start, r->vm);
+	return fclose(file) ? -errno : 0;
+}
+
+int record_read(struct supervisor *sv, uint32_t domid, struct record *r)
+{
+	char path[PATH_BYTES];
+	FILE *file;
+	int got;
+
+	*r = (struct record){0};
+	worker_path(path, sv, domid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	got = fscanf(file, "%d %" SCNu64 " %256s", &r->pid, &r->start, r->vm);
+	fclose(file);
+	return got >= 2 ? 0 : -ENOENT;
+}
+
+void record_remove(struct supervisor *sv, uint32_t domid)
+{
+	char path[PATH_BYTES];
+
+	worker_path(path, sv, domid);
+	unlink(path);
+}
+
+int record_device(struct supervisor *sv, const struct device_key *key)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	device_path(path, sv, key);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+void record_forget_device(struct supervisor *sv, const struct device_key *key)
+{
+	char path[PATH_BYTES];
+
+	device_path(path, sv, key);
+	unlink(path);
+}
+
+void record_each_worker(struct supervisor *sv,
+			void (*found)(struct supervisor *sv, uint32_t domid))
+{
+	DIR *dir = opendir(sv->run_dir);
+	struct dirent *entry;
+	unsigned int domid;
+	char end;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (sscanf(entry->d_name, WORKER_FILE "%c", &domid, &end) == 1)
+			found(sv, domid);
+	closedir(dir);
+}
+
+void record_each_device(struct supervisor *sv,
+			void (*found)(struct supervisor *sv,
+				      const struct device_key *key))
+{
+	DIR *dir = opendir(sv->run_dir);
+	struct device_key key;
+	struct dirent *entry;
+	char end;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (sscanf(entry->d_name, DEVICE_FILE "%c", &key.class,
+			   &key.domid, &key.handle, &end) == 3 &&
+		    (key.class == IPC_VBD || key.class == IPC_VIF))
+			found(sv, &key);
+	closedir(dir);
+}

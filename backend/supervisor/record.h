@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the run directory tells the next supervisor: which process serves a
+ * guest, and which devices it has been given. Files, empty but for the first
+ * kind:
+ *
+ *	worker-DOMID			pid, start time, `vm` of the domain
+ *	device-CLASS-DOMID-HANDLE	while the worker may know the device
+ */
+#ifndef XPV_SUPERVISOR_RECORD_H
+#define XPV_SUPERVISOR_RECORD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct device_key;
+struct supervisor;
+
+#define RECORD_VM 256
+
+struct record {
+	pid_t pid;
+	uint64_t start; /* of the process: pids are used again */
+	char vm[RECORD_VM + 1];
+};
+
+/* 0 or -errno. */
+int record_write(struct supervisor *sv, uint32_t domid, const struct record *r);
+int record_read(struct supervisor *sv, uint32_t domid, struct record *r);
+void record_remove(struct supervisor *sv, uint32_t domid);
+
+int record_device(struct supervisor *sv, const struct device_key *key);
+void record_forget_device(struct supervisor *sv, const struct device_key *key);
+
+/* Calls back for each file of the kind. */
+void record_each_worker(struct supervisor *sv,
+			void (*found)(struct supervisor *sv, uint32_t domid));
+void record_each_device(struct supervisor *sv,
+			void (*found)(struct supervisor *sv,
+				      const struct device_key *key));
+
+#endif

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/*
+ * xpvd and its workers die, guests flood and toggle: what is connected stays
+ * connected, what is held stays bounded.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/user/userblk.h"
+#include "suites.h"
+#include "toolstack.h"
+
+Suite *supervisor_faults_suite(void);
+
+#define GUEST 5
+#define XVDA  51712
+
+static struct host host;
+
+static void setup(void)
+{
+	host_setup(&host);
+	host_domain(&host, GUEST, "a");
+}
+
+static void teardown(void)
+{
+	host_teardown(&host);
+}
+
+/* ---- a disk that does I/O ---- */
+
+struct disk {
+	struct vdev dev;
+	struct hyper *guest;
+	struct userblk *fe;
+};
+
+static void disk_publish(struct disk *k)
+{
+	struct userblk_queue *q = &k->fe->queue[0];
+
+	front_number(&k->dev, xpv_key(XPV_KEY_RING_REF), q->gref[0]);
+	front_number(&k->dev, xpv_key(XPV_KEY_EVENT_CHANNEL), q->port);
+	front_write(&k->dev, xpv_key(XPV_KEY_PROTOCOL), "x86_64-abi");
+	front_state(&k->dev, XPV_STATE_INITIALISED);
+}
+
+static void disk_open(struct disk *k)
+{
+	struct userblk_config config = {.data_pages = 4};
+	char spec[HOST_PATH];
+
+	k->dev = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	wait_back(&k->dev, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&k->dev, host.disk);
+	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
+	k->guest = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
+	ck_assert_ptr_nonnull(k->guest);
+	k->fe = userblk_new(k->guest, &config);
+	ck_assert_ptr_nonnull(k->fe);
+	disk_publish(k);
+	wait_back(&k->dev, XPV_STATE_CONNECTED);
+	front_state(&k->dev, XPV_STATE_CONNECTED);
+}
+
+static void disk_close(struct disk *k)
+{
+	vdev_remove(&k->dev);
+	ck_assert_int_eq(userblk_free(k->fe), 0);
+	hyper_close(k->guest);
+}
+
+/* Write a page of @byte and read it back. */
+static void disk_use(struct disk *k, unsigned char byte)
+{
+	struct xpv_blk_request req = {.op = XPV_BLKIF_WRITE, .id = byte};
+	unsigned char *page = userblk_page(k->fe, 0);
+	int status = -1;
+
+	memset(page, byte, XPV_PAGE_SIZE);
+	userblk_segments(k->fe, &req, 0, 1);
+	ck_assert_int_eq(userblk_call(k->fe, 0, &req, 5000, &status), 0);
+	ck_assert_int_eq(status, 0);
+	memset(page, 0, XPV_PAGE_SIZE);
+	req.op = XPV_BLKIF_READ;
+	ck_assert_int_eq(userblk_call(k->fe, 0, &req, 5000, &status), 0);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(page[0], byte);
+	ck_assert_uint_eq(page[XPV_PAGE_SIZE - 1], byte);
+}
+
+static pid_t the_worker(void)
+{
+	pid_t pids[2];
+
+	ck_assert_uint_eq(host_workers(&host, pids, 2), 1);
+	return pids[0];
+}
+
+/* Any state but 4 would have shown by now: it is the next thing done. */
+static void stays_connected(struct vdev *d)
+{
+	for (int n = 0; n < 300; n++) {
+		ck_assert_int_eq(back_state(d), XPV_STATE_CONNECTED);
+		pause_ms(1);
+	}
+}
+
+static const int ends[] = {SIGKILL, SIGTERM};
+
+START_TEST(supervisor_is_replaced)
+{
+	struct disk k;
+	pid_t worker;
+
+	disk_open(&k);
+	disk_use(&k, 1);
+	worker = the_worker();
+	host_stop_xpvd(&host, ends[_i]);
+	/* Nobody minds. */
+	disk_use(&k, 2);
+	host_start_xpvd(&host);
+	stays_connected(&k.dev);
+	ck_assert_int_eq(the_worker(), worker);
+	disk_use(&k, 3);
+	/* And it answers to the new one. */
+	disk_close(&k);
+}
+END_TEST
+
+static bool worker_changed(void *arg)
+{
+	pid_t pid;
+
+	return host_workers(&host, &pid, 1) && pid != *(pid_t *)arg;
+}
+
+START_TEST(worker_is_replaced)
+{
+	struct disk k;
+	pid_t worker;
+
+	disk_open(&k);
+	disk_use(&k, 1);
+	for (unsigned char n = 2; n < 5; n++) {
+		worker = the_worker();
+		kill(worker, SIGKILL);
+		ck_assert(wait_until(worker_changed, &worker, 5000));
+		stays_connected(&k.dev);
+		disk_use(&k, n);
+	}
+	disk_close(&k);
+}
+END_TEST
+
+START_TEST(both_are_replaced)
+{
+	struct disk k;
+	pid_t worker;
+
+	disk_open(&k);
+	disk_use(&k, 1);
+	worker = the_worker();
+	host_stop_xpvd(&host, SIGKILL);
+	kill(worker, SIGKILL);
+	host_start_xpvd(&host);
+	ck_assert(wait_until(worker_changed, &worker, 5000));
+	stays_connected(&k.dev);
+	disk_use(&k, 2);
+	disk_close(&k);
+}
+END_TEST
+
+static bool let_go(void *arg)
+{
+	struct fake *f = arg;
+
+	return !f->guest->ops->unshare(f->guest, f->page[0], 1);
+}
+
+/* What changed while nobody was looking. */
+START_TEST(supervisor_missed_things)
+{
+	struct vdev closing, waiting, gone, fresh;
+	struct fake f[3];
+
+	closing = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	gone = vbd_add(&host, GUEST, XVDA + 16, host.disk, "w");
+	waiting = vbd_add(&host, GUEST, XVDA + 32, host.disk, "w");
+	wait_back(&waiting, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&closing, host.disk);
+	vdev_hotplug(&gone, host.disk);
+	fake_open(&f[0], &closing);
+	fake_open(&f[1], &gone);
+	fake_open(&f[2], &waiting);
+	fake_publish(&f[0], &closing);
+	fake_publish(&f[1], &gone);
+	wait_back(&closing, XPV_STATE_CONNECTED);
+	wait_back(&gone, XPV_STATE_CONNECTED);
+	host_stop_xpvd(&host, SIGKILL);
+	front_state(&closing, XPV_STATE_CLOSED);
+	vdev_delete(&gone);
+	vdev_hotplug(&waiting, host.disk);
+	fake_publish(&f[2], &waiting);
+	fresh = vbd_add(&host, GUEST, XVDA + 48, host.disk, "w");
+	host_start_xpvd(&host);
+	wait_back(&closing, XPV_STATE_CLOSED);
+	wait_back(&waiting, XPV_STATE_CONNECTED);
+	wait_back(&fresh, XPV_STATE_INIT_WAIT);
+	fake_close(&f[0]);
+	/* No directory tells of it any more, and yet it lets go. */
+	ck_assert(wait_until(let_go, &f[1], 5000));
+}
+END_TEST
+
+/* ---- guests that do not behave ---- */
+
+/* A worker that dies at once and always is given up, and says so. */
+START_TEST(worker_cannot_live)
+{
+	struct disk k;
+	pid_t worker;
+
+	disk_open(&k);
+	for (int n = 0; n < 6 && back_state(&k.dev) == XPV_STATE_CONNECTED;
+	     n++) {
+		worker = the_worker();
+		kill(worker, SIGKILL);
+		wait_until(worker_changed, &worker, 4000);
+	}
+	wait_error(&k.dev, "died", "in a row");
+	wait_back(&k.dev, XPV_STATE_CLOSING);
+}
+END_TEST
+
+START_TEST(states_toggle_at_random)
+{
+	struct vdev d[2];
+	struct fake f[2];
+	struct disk k;
+	unsigned int fds;
+
+	srand(42);
+	disk_open(&k);
+	for (int i = 0; i < 2; i++) {
+		host_domain(&host, (uint16_t)(10 + i), "t");
+		d[i] = vbd_add(&host, (uint16_t)(10 + i), XVDA, host.disk, "w");
+		vdev_hotplug(&d[i], host.disk);
+		fake_open(&f[i], &d[i]);
+		fake_publish(&f[i], &d[i]);
+		wait_back(&d[i], XPV_STATE_CONNECTED);
+	}
+	fds = host_fds(&host);
+	for (int n = 0; n < 10000; n++) {
+		front_state(&d[n & 1], (enum xpv_state)(rand() % 6 + 1));
+		if (n % 500 == 0)
+			disk_use(&k, (unsigned char)n);
+		if (n % 7 == 0)
+			pause_ms(1);
+	}
+	for (int i = 0; i < 2; i++) {
+		front_state(&d[i], XPV_STATE_CLOSED);
+		pause_ms(100);
+		front_state(&d[i], XPV_STATE_INITIALISING);
+		wait_back(&d[i], XPV_STATE_INIT_WAIT);
+		fake_publish(&f[i], &d[i]);
+		wait_back(&d[i], XPV_STATE_CONNECTED);
+	}
+	ck_assert_uint_le(host_fds(&host), fds + 2);
+	ck_assert_uint_lt(host_log_lines(&host, ""), 200);
+	for (int i = 0; i < 2; i++) {
+		vdev_remove(&d[i]);
+		fake_close(&f[i]);
+	}
+	disk_use(&k, 99);
+	disk_close(&k);
+}
+END_TEST
+
+/* Devices come and go as fast as a toolstack can write. */
+START_TEST(connect_and_disconnect_fast)
+{
+	struct vdev d;
+	struct fake f;
+
+	for (int n = 0; n < 300; n++) {
+		d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+		vdev_hotplug(&d, host.disk);
+		fake_open(&f, &d);
+		fake_publish(&f, &d);
+		if (n % 3 == 0)
+			wait_back(&d, XPV_STATE_CONNECTED);
+		else if (n % 3 == 1)
+			pause_ms((unsigned int)rand() % 4);
+		vdev_delete(&d);
+		if (n % 3 == 0)
+			/* Its rings may still be mapped for a moment. */
+			pause_ms(5);
+		hyper_close(f.guest);
+	}
+	d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	pause_ms(200);
+	ck_assert_uint_lt(host_fds(&host), 32);
+}
+END_TEST
+
+START_TEST(flood_of_states)
+{
+	unsigned long before, after;
+	struct disk k;
+	char spec[HOST_PATH];
+	struct hyper *guest;
+
+	disk_open(&k);
+	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
+	guest = hyper_open(spec, HYPER_STORE);
+	ck_assert_ptr_nonnull(guest);
+	before = host_rss(&host);
+	/* Beside its state also junk that nobody asked for. */
+	for (int n = 0; n < 100000; n++) {
+		hyper_writef(guest, 0, k.dev.front, "state", "4");
+		if (n % 100 == 0)
+			hyper_writef(guest, 0, k.dev.front, "junk", "%d", n);
+	}
+	after = host_rss(&host);
+	ck_assert_uint_lt(after, before + 2048);
+	disk_use(&k, 7);
+	ck_assert_uint_lt(host_log_lines(&host, ""), 20);
+	hyper_close(guest);
+	disk_close(&k);
+}
+END_TEST
+
+Suite *supervisor_faults_suite(void)
+{
+	Suite *s = suite_create("supervisor_faults");
+	TCase *tc = tcase_create("faults");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 180);
+	tcase_add_loop_test(tc, supervisor_is_replaced, 0, 2);
+	tcase_add_test(tc, worker_is_replaced);
+	tcase_add_test(tc, both_are_replaced);
+	tcase_add_test(tc, supervisor_missed_things);
+	tcase_add_test(tc, worker_cannot_live);
+	tcase_add_test(tc, states_toggle_at_random);
+	tcase_add_test(tc, connect_and_disconnect_fast);
+	tcase_add_test(tc, flood_of_states);
+	suite_add_tcase(s, tc);
+	return s;
+}
