@@ -23,7 +23,11 @@
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
-	X(hyper_crash)
+	X(hyper_crash)                                                         \
+	X(ipc)                                                                 \
+	X(supervisor)                                                          \
+	X(supervisor_bad)                                                      \
+	X(supervisor_faults)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
 XPV_SUITES(XPV_SUITE_DECL)

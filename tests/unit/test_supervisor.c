@@ -8,8 +8,6 @@
 #include "suites.h"
 #include "toolstack.h"
 
-Suite *supervisor_suite(void);
-
 #define GUEST 5
 #define XVDA  51712
 #define MAC   "00:16:3e:01:02:03"

@@ -11,8 +11,6 @@
 #include "suites.h"
 #include "toolstack.h"
 
-Suite *supervisor_bad_suite(void);
-
 #define GUEST	 5
 #define OTHER	 6
 #define XVDA	 51712

@@ -12,8 +12,6 @@
 #include "suites.h"
 #include "toolstack.h"
 
-Suite *supervisor_faults_suite(void);
-
 #define GUEST 5
 #define XVDA  51712
 

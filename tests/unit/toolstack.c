@@ -52,21 +52,40 @@ static void own_program(char *path, size_t size, const char *name)
 	snprintf(path, size, "%s/%.30s", self, name);
 }
 
-/* A test that fails ends by exit(): workers are not to outlive it. */
-static struct host *leftover;
-
-static void kill_all(void)
+/*
+ * A test that fails ends at once, and workers are made to outlive whom they
+ * serve: this process waits for the end of the test's and cleans up after it.
+ */
+static void guard(struct host *host, int alive)
 {
 	pid_t pids[64];
 	unsigned int n;
+	char byte;
 
-	if (!leftover || !leftover->dir[0])
-		return;
-	if (leftover->xpvd)
-		kill(leftover->xpvd, SIGKILL);
-	n = host_workers(leftover, pids, 64);
+	setsid();
+	while (read(alive, &byte, 1) > 0)
+		;
+	n = host_workers(host, pids, 64);
 	while (n)
 		kill(pids[--n], SIGKILL);
+	if (!getenv("XPV_TEST_KEEP"))
+		execlp("rm", "rm", "-rf", host->dir, NULL);
+	_exit(0);
+}
+
+static void start_guard(struct host *host)
+{
+	int alive[2];
+
+	ck_assert_int_eq(pipe2(alive, O_CLOEXEC), 0);
+	host->guard = fork();
+	ck_assert_int_ge(host->guard, 0);
+	if (!host->guard) {
+		close(alive[1]);
+		guard(host, alive[0]);
+	}
+	close(alive[0]);
+	host->alive = alive[1];
 }
 
 void host_setup(struct host *host)
@@ -77,9 +96,7 @@ void host_setup(struct host *host)
 	memset(host, 0, sizeof(*host));
 	strcpy(host->dir, "/tmp/xpv-test.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(host->dir));
-	if (!leftover)
-		atexit(kill_all);
-	leftover = host;
+	start_guard(host);
 	snprintf(host->disk, sizeof(host->disk), "%s/disk", host->dir);
 	snprintf(host->log, sizeof(host->log), "%s/log", host->dir);
 	fd = open(host->disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
@@ -146,9 +163,8 @@ unsigned int host_workers(struct host *host, pid_t *pids, unsigned int max)
 	while (dir && n < max && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/run/%.64s", host->dir,
 			 entry->d_name);
-		file = strncmp(entry->d_name, "worker-", 7)
-			       ? NULL
-			       : fopen(path, "re");
+		file = strncmp(entry->d_name, "worker-", 7) ? NULL
+							    : fopen(path, "re");
 		if (file && fscanf(file, "%d", &pids[n]) == 1 &&
 		    !kill(pids[n], 0))
 			n++;
@@ -162,17 +178,12 @@ unsigned int host_workers(struct host *host, pid_t *pids, unsigned int max)
 
 void host_teardown(struct host *host)
 {
-	char command[HOST_PATH];
-
 	if (host->xpvd)
 		host_stop_xpvd(host, SIGTERM);
-	kill_all();
-		hyper_close(host->dom0);
+	hyper_close(host->dom0);
 	hyper_local_destroy(host->machine);
-	if (getenv("XPV_TEST_KEEP"))
-		return;
-	snprintf(command, sizeof(command), "rm -rf %s", host->dir);
-	ck_assert_int_eq(system(command), 0);
+	close(host->alive);
+	waitpid(host->guard, NULL, 0);
 }
 
 unsigned long host_rss(struct host *host)
@@ -483,8 +494,8 @@ void fake_open(struct fake *f, struct vdev *d)
 	f->guest = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
 	ck_assert_ptr_nonnull(f->guest);
 	for (int i = 0; i < 2; i++) {
-		f->page[i] = f->guest->ops->share(f->guest, 0, 1, true,
-						  &f->gref[i]);
+		f->page[i] =
+			f->guest->ops->share(f->guest, 0, 1, true, &f->gref[i]);
 		ck_assert_ptr_nonnull(f->page[i]);
 	}
 	port = f->guest->ops->evtchn_alloc(f->guest, 0);
@@ -495,9 +506,8 @@ void fake_open(struct fake *f, struct vdev *d)
 void fake_close(struct fake *f)
 {
 	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(f->guest->ops->unshare(f->guest, f->page[i],
-							1),
-				 0);
+		ck_assert_int_eq(
+			f->guest->ops->unshare(f->guest, f->page[i], 1), 0);
 	hyper_close(f->guest);
 }
 

@@ -21,10 +21,12 @@
 struct host {
 	struct hyper_machine *machine;
 	struct hyper *dom0; /* HYPER_STORE */
-	char dir[64];	    /* temporary: sockets, log, disks */
-	char disk[96];	    /* 1 MiB */
+	char dir[64]; /* temporary: sockets, log, disks */
+	char disk[96]; /* 1 MiB */
 	char log[96];
 	pid_t xpvd;
+	pid_t guard; /* ends when @alive closes, and cleans up */
+	int alive;
 };
 
 /* A device, as libxl knows it. */
