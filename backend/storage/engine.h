@@ -47,6 +47,9 @@ struct engine {
 	void *owner;
 };
 
+/* A file on this engine; both are taken over on success. NULL + errno. */
+struct storage *storage_file_over(struct engine *engine, int fd);
+
 /* NULL + errno. The descriptor stays the caller's. */
 struct engine *engine_uring(struct loop *loop, int fd);
 struct engine *engine_pool(struct loop *loop, int fd);

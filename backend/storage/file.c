@@ -204,27 +204,37 @@ static struct engine *open_engine(struct loop *loop, int fd,
 	return engine_pool(loop, fd);
 }
 
-struct storage *storage_file(struct loop *loop, int fd,
-			     enum storage_engine engine, struct reason *why)
+struct storage *storage_file_over(struct engine *engine, int fd)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	struct stat st;
-	int err;
 
-	if (f && !fstat(fd, &st))
-		f->engine = open_engine(loop, fd, engine);
-	if (!f || !f->engine) {
-		err = errno;
-		reason_set(why, "storage: %s", strerror(err));
+	if (!f || fstat(fd, &st)) {
 		free(f);
-		errno = err;
 		return NULL;
 	}
-	f->engine->finished = file_finished;
-	f->engine->owner = f;
+	engine->finished = file_finished;
+	engine->owner = f;
+	f->engine = engine;
 	f->storage.ops = &file_ops;
 	f->fd = fd;
 	f->is_block = S_ISBLK(st.st_mode);
 	STAILQ_INIT(&f->queue);
 	return &f->storage;
+}
+
+struct storage *storage_file(struct loop *loop, int fd,
+			     enum storage_engine engine, struct reason *why)
+{
+	struct engine *e = open_engine(loop, fd, engine);
+	struct storage *s = e ? storage_file_over(e, fd) : NULL;
+	int err = errno;
+
+	if (s)
+		return s;
+	if (e)
+		e->ops->close(e);
+	reason_set(why, "storage: %s", strerror(err));
+	errno = err;
+	return NULL;
 }

@@ -16,6 +16,7 @@
 	X(storage)                                                             \
 	X(vbd)                                                                 \
 	X(vbd_bad)                                                             \
+	X(vbd_life)                                                            \
 	X(tap)                                                                 \
 	X(vif)                                                                 \
 	X(vif_hostile)                                                         \
