@@ -95,6 +95,37 @@ START_TEST(failed_connects_leak_nothing)
 }
 END_TEST
 
+/*
+ * The first slots of a packet, and later the others: meanwhile the worker
+ * sleeps until there are more slots, not fewer, than it has seen.
+ */
+START_TEST(unfinished_packet_waits_asleep)
+{
+	struct loop_work *work = &rig.vif->queue[0].work;
+	struct usernet_packet pkt = {.data = sent, .len = 3 * 4096};
+	uint32_t end;
+
+	for (int i = 0; i < 100; i++) {
+		struct xpv_netif_tx_response rsp[3];
+
+		ck_assert_int_eq(usernet_send(rig.u, &pkt), 3);
+		end = rig.u->tx.req_prod;
+		for (uint32_t left = 2; left; left--) {
+			rig.u->tx.req_prod = end - left;
+			usernet_push(rig.u);
+			rig_turns(&rig, 3);
+			ck_assert(!work->run(work) && !work->arm(work));
+			ck_assert_uint_eq(rig.u->tx.ring.shared->req_event,
+					  end - left + 1);
+		}
+		rig.u->tx.req_prod = end;
+		usernet_push(rig.u);
+		ck_assert_uint_eq(rig_reap(&rig, rsp, 3), 3);
+		ck_assert_int_eq(rsp[0].status, XPV_NETIF_OKAY);
+	}
+}
+END_TEST
+
 static unsigned int flood(unsigned int n, uint32_t len)
 {
 	unsigned int accepted = 0;
@@ -249,6 +280,7 @@ Suite *vif_life_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, reconnects_leak_nothing);
 	tcase_add_test(tc, failed_connects_leak_nothing);
+	tcase_add_test(tc, unfinished_packet_waits_asleep);
 	tcase_add_test(tc, stalled_guest_hoards_nothing);
 	tcase_add_test(tc, one_slot_holds_one_frame);
 	tcase_add_test(tc, frames_are_drained_after_a_while);
