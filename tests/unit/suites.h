@@ -20,6 +20,7 @@
 	X(tap)                                                                 \
 	X(vif)                                                                 \
 	X(vif_hostile)                                                         \
+	X(vif_flip)                                                            \
 	X(vif_life)                                                            \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
