@@ -42,8 +42,7 @@ static bool any_stalled(struct xpv_blk *dev)
 /* A close is coming: see that nobody waits for the backend for ever. */
 void xpv_blk_watch(struct xpv_blk *dev)
 {
-	if (test_and_set_bit(XPV_BLK_CLOSING, &dev->flags))
-		return;
+	set_bit(XPV_BLK_CLOSING, &dev->flags);
 	any_stalled(dev);
 	queue_delayed_work(system_unbound_wq, &dev->watchdog,
 			   msecs_to_jiffies(STALL_MS));
@@ -129,11 +128,12 @@ void xpv_blk_close(struct xpv_blk *dev, bool orderly)
 	prepare(dev);
 	remove_disk(dev, orderly);
 	clear_bit(XPV_BLK_CLOSING, &dev->flags);
-	cancel_delayed_work_sync(&dev->watchdog);
 	leave(dev);
 
 	mutex_lock(&dev->mutex);
 	xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
 	xpv_blk_disk_drop(dev);
 	mutex_unlock(&dev->mutex);
+	/* last: a response may have broken a queue until it was shut */
+	cancel_delayed_work_sync(&dev->watchdog);
 }

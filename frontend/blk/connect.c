@@ -153,11 +153,13 @@ void xpv_blk_step(struct work_struct *work)
 	struct xpv_blk *dev = container_of(work, struct xpv_blk, step);
 	struct xenbus_device *xbdev = dev->xbdev;
 	enum xenbus_state back = xenbus_read_driver_state(xbdev->otherend);
+	enum xpv_action action;
 
-	dev_dbg(&xbdev->dev, "we: %s, backend: %s\n",
-		xenbus_strstate(xbdev->state), xenbus_strstate(back));
-	switch (xpv_front_action((enum xpv_state)xbdev->state,
-				 (enum xpv_state)back)) {
+	action = xpv_front_action((enum xpv_state)xbdev->state,
+				  (enum xpv_state)back);
+	/* an event that promised a close may be out of date */
+	clear_bit(XPV_BLK_CLOSING, &dev->flags);
+	switch (action) {
 	case XPV_DO_PUBLISH:
 		take_step(dev, publish);
 		break;
