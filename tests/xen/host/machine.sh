@@ -5,6 +5,9 @@
 # SMAP must be off: this QEMU faults a PV kernel's iret under it. SVM is on for PVH guests, and then what its nested
 # mode cannot carry (rdtscp, xsave, pku) has to be off.
 XEN_CPU=${XPV_CPU:-max,-smap,-smep,-rdtscp,-xsave,-pku,-la57}
+# One CPU: with two, each of the many TLB flushes of a PV dom0 waits until the host has run the other one too. A fork
+# takes 12 ms instead of 70, a session half to a third of the time, above all on a busy host.
+XEN_CPUS=${XPV_CPUS:-1}
 XEN_MEMORY=${XPV_MEMORY:-5120}
 DOM0_MEMORY=${XPV_DOM0_MEMORY:-2048}
 
@@ -23,9 +26,9 @@ prepare() {
 machine() {
 	local words=$1
 	shift
-	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu "$XEN_CPU" -smp 2 -m "$XEN_MEMORY" \
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu "$XEN_CPU" -smp "$XEN_CPUS" -m "$XEN_MEMORY" \
 		-display none -no-reboot -net none -nodefaults -kernel "$BUILD/xen" \
-		-append "console=com1 com1=115200,8n1 dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M dom0_max_vcpus=2 bootscrub=0 spec-ctrl=no xpti=no" \
+		-append "console=com1 com1=115200,8n1 dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M dom0_max_vcpus=$XEN_CPUS bootscrub=0 spec-ctrl=no xpti=no" \
 		-initrd "$BUILD/dom0.vmlinux console=hvc0 quiet mitigations=off nokaslr $words,$BUILD/dom0.img" \
 		-virtfs "local,path=$SHARE,mount_tag=lab,security_model=none" "$@"
 }
