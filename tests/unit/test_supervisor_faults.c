@@ -231,6 +231,7 @@ START_TEST(worker_cannot_live)
 	}
 	wait_error(&k.dev, "died", "in a row");
 	wait_back(&k.dev, XPV_STATE_CLOSING);
+	disk_close(&k);
 }
 END_TEST
 
