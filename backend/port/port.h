@@ -124,6 +124,11 @@ struct port_ops {
 				unsigned int max);
 	/* Frames handed out from now on need no more than @caps. */
 	int (*set_caps)(struct port *port, const struct port_caps *caps);
+	/*
+	 * One of several ports to one device: while it is off, its share of
+	 * the frames goes to the others. On when it was opened.
+	 */
+	int (*set_enabled)(struct port *port, bool on);
 	/* Does the other side of the port see a link? */
 	int (*set_carrier)(struct port *port, bool on);
 	void (*close)(struct port *port);

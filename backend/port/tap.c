@@ -21,6 +21,12 @@
 
 _Static_assert(HDR_LEN <= PORT_HEADROOM, "the header lies in the headroom");
 
+struct tap {
+	struct port port;
+	bool multi_queue;
+	bool disabled;
+};
+
 static void to_header(const struct port_frame *frame,
 		      struct virtio_net_hdr *hdr)
 {
@@ -162,6 +168,21 @@ static int tap_set_caps(struct port *port, const struct port_caps *caps)
 	return ioctl(port->fd, TUNSETOFFLOAD, flags) ? -errno : 0;
 }
 
+static int tap_set_enabled(struct port *port, bool on)
+{
+	struct tap *tap = (struct tap *)port;
+	struct ifreq ifr;
+
+	if (!tap->multi_queue || tap->disabled == !on)
+		return 0;
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE;
+	if (ioctl(port->fd, TUNSETQUEUE, &ifr))
+		return -errno;
+	tap->disabled = !on;
+	return 0;
+}
+
 static int tap_set_carrier(struct port *port, bool on)
 {
 	int carrier = on;
@@ -181,12 +202,13 @@ static const struct port_ops tap_ops = {
 	.send = tap_send,
 	.receive = tap_receive,
 	.set_caps = tap_set_caps,
+	.set_enabled = tap_set_enabled,
 	.set_carrier = tap_set_carrier,
 	.close = tap_close,
 };
 
 /* Is @fd what we take it for? Anything else would corrupt every frame. */
-static int check_tap(int fd, struct reason *why)
+static int check_tap(int fd, bool *multi_queue, struct reason *why)
 {
 	short want = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	struct ifreq ifr;
@@ -207,24 +229,27 @@ static int check_tap(int fd, struct reason *why)
 			   hdr_len, want, HDR_LEN);
 		return -EINVAL;
 	}
+	*multi_queue = ifr.ifr_flags & IFF_MULTI_QUEUE;
 	return 0;
 }
 
 struct port *tap_open(int fd, struct reason *why)
 {
-	int err = check_tap(fd, why);
-	struct port *port;
+	bool multi_queue = false;
+	int err = check_tap(fd, &multi_queue, why);
+	struct tap *tap;
 
 	if (err) {
 		errno = -err;
 		return NULL;
 	}
-	port = calloc(1, sizeof(*port));
-	if (!port) {
+	tap = calloc(1, sizeof(*tap));
+	if (!tap) {
 		reason_set(why, "out of memory");
 		return NULL;
 	}
-	port->ops = &tap_ops;
-	port->fd = fd;
-	return port;
+	tap->multi_queue = multi_queue;
+	tap->port.ops = &tap_ops;
+	tap->port.fd = fd;
+	return &tap->port;
 }

@@ -13,8 +13,8 @@ struct reason;
  * Serve the tap queue @fd, which becomes the port's on success. NULL, errno
  * and *why otherwise.
  *
- * System calls it makes later: read, write, ioctl TUNSETOFFLOAD and
- * TUNSETCARRIER, close.
+ * System calls it makes later: read, write, ioctl TUNSETOFFLOAD,
+ * TUNSETQUEUE and TUNSETCARRIER, close.
  */
 struct port *tap_open(int fd, struct reason *why);
 

@@ -106,6 +106,22 @@ static int set_caps(struct vif *vif, struct reason *why)
 	return err;
 }
 
+/* The tap spreads its frames over the queues that the guest has. */
+static int enable_ports(struct vif *vif, unsigned int nr, struct reason *why)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < vif->nr_queues; i++) {
+		struct port *port = vif->queue[i].port;
+
+		err = port->ops->set_enabled(port, i < nr);
+		if (err)
+			reason_set(why, "%s: switching queue %u: %s", vif->name,
+				   i, strerror(-err));
+	}
+	return err;
+}
+
 static void disconnect_queues(struct vif *vif)
 {
 	struct port *port = vif->queue[0].port;
@@ -119,7 +135,7 @@ int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 		struct reason *why)
 {
 	struct port *port = vif->queue[0].port;
-	int err = 0;
+	int err;
 
 	if (!c->nr_queues || c->nr_queues > vif->nr_queues) {
 		reason_set(why, "%u queues, 1 to %u are there", c->nr_queues,
@@ -134,7 +150,9 @@ int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 		.csum_ipv4 = c->csum_ipv4,
 		.csum_ipv6 = c->csum_ipv6,
 	};
-	err = set_caps(vif, why);
+	err = enable_ports(vif, c->nr_queues, why);
+	if (!err)
+		err = set_caps(vif, why);
 	for (unsigned int i = 0; !err && i < c->nr_queues; i++)
 		err = vif_queue_connect(&vif->queue[i], &c->queue[i], why);
 	if (!err) {

@@ -173,21 +173,30 @@ void rig_expect_broken(struct netrig *rig, const char *what)
 		      "\"%s\" does not say \"%s\"", msg.reply.text, what);
 }
 
+static void close_all(const int *fd, unsigned int n)
+{
+	while (n)
+		close(fd[--n]);
+}
+
 static void attach(struct netrig *rig)
 {
 	struct ipc_msg msg = {.type = IPC_ATTACH, .dev = device};
 	struct reason why = {""};
-	int fd = dup(rig->tap);
+	int fd[IPC_MAX_QUEUES];
 
-	msg.vif_attach.nr_fds = 1;
+	for (unsigned int i = 0; i < rig->queues; i++)
+		fd[i] = dup(rig->tap[i]);
+	msg.vif_attach.nr_fds = (uint8_t)rig->queues;
 	strcpy(msg.vif_attach.name, RIG_NAME);
 	if (rig->direct) {
-		rig->vif = vif_attach(&rig->worker, &msg, &fd, 1, &why);
+		rig->vif =
+			vif_attach(&rig->worker, &msg, fd, rig->queues, &why);
 		ck_assert_msg(rig->vif != NULL, "%s", why.text);
 		return;
 	}
-	ck_assert_int_eq(request(rig, &msg, &fd, 1), 0);
-	close(fd);
+	ck_assert_int_eq(request(rig, &msg, fd, rig->queues), 0);
+	close_all(fd, rig->queues);
 }
 
 static void detach(struct netrig *rig)
@@ -248,13 +257,16 @@ static void open_machine(struct netrig *rig)
 
 void rig_setup(struct netrig *rig)
 {
-	struct tap_spec spec = {.name = RIG_NAME, .nr_queues = 1};
+	struct tap_spec spec = {.name = RIG_NAME};
 	struct reason why = {""};
 	int sock[2];
 
 	rig->guest = modern;
+	if (!rig->queues)
+		rig->queues = 1;
+	spec.nr_queues = rig->queues;
 	new_namespace();
-	ck_assert_msg(!tap_make(&spec, &rig->tap, &why), "%s", why.text);
+	ck_assert_msg(!tap_make(&spec, rig->tap, &why), "%s", why.text);
 	rig_link_up(RIG_NAME);
 	rig->packet = open_packet();
 	open_machine(rig);
@@ -273,7 +285,7 @@ void rig_teardown(struct netrig *rig)
 	worker_fini(&rig->worker);
 	close(rig->control);
 	close(rig->packet);
-	close(rig->tap);
+	close_all(rig->tap, rig->queues);
 	hyper_close(rig->front);
 	hyper_close(rig->back);
 	hyper_local_destroy(rig->machine);

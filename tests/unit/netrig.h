@@ -28,7 +28,8 @@ struct netrig {
 	struct hyper *back, *front;
 	struct worker worker;
 	int control; /* the supervisor's end */
-	int tap; /* the supervisor's descriptor */
+	int tap[IPC_MAX_QUEUES]; /* the supervisor's descriptors */
+	unsigned int queues; /* of the tap; 0: one */
 	int packet; /* packet socket with vnet headers */
 	struct usernet *u;
 	struct ipc_vif_connect guest; /* features; the rings are filled in */

@@ -268,12 +268,102 @@ START_TEST(jumbo_frames)
 }
 END_TEST
 
+/* ---- several queues ---- */
+
+static void setup_queues(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.direct = true;
+	rig.queues = 4;
+	rig_setup(&rig);
+}
+
+#define FLOWS 100
+
+static void send_flows(void)
+{
+	struct netframe f = {.udp = true, .payload = 100};
+
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		uint32_t len = netframe_build(sent, &f, i);
+
+		sent[netframe_l4_at(&f)] = (uint8_t)i;
+		ck_assert(rig_write(&rig, NULL, sent, len));
+	}
+}
+
+static unsigned int count_received(struct usernet *u)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < 10; i++) {
+		rig_turns(&rig, 1);
+		while (usernet_receive(u, &frame) > 0)
+			n++;
+	}
+	return n;
+}
+
+/* A guest with one queue on a tap of four gets every flow. */
+START_TEST(one_queue_of_four)
+{
+	for (int i = 0; i < 3; i++) {
+		rig_connect(&rig);
+		usernet_post(rig.u, USERNET_SLOTS);
+		usernet_push(rig.u);
+		send_flows();
+		ck_assert_uint_eq(count_received(rig.u), FLOWS);
+		rig_disconnect(&rig);
+	}
+}
+END_TEST
+
+/* With two, each gets its share, and both send. */
+START_TEST(two_queues_of_four)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 60};
+	struct usernet *second = usernet_new(rig.front, 0, false);
+	struct ipc_vif_queue *q = &rig.guest.queue[1];
+	unsigned int a, b;
+
+	ck_assert_ptr_nonnull(second);
+	*q = (struct ipc_vif_queue){second->tx_gref, second->rx_gref,
+				    second->tx_port, second->rx_port};
+	rig.guest.nr_queues = 2;
+	rig_connect_only(&rig);
+	usernet_post(rig.u, USERNET_SLOTS);
+	usernet_push(rig.u);
+	usernet_post(second, USERNET_SLOTS);
+	usernet_push(second);
+	usleep(50000);
+	send_flows();
+	a = count_received(rig.u);
+	b = count_received(second);
+	ck_assert_uint_eq(a + b, FLOWS);
+	ck_assert_uint_gt(a, 0);
+	ck_assert_uint_gt(b, 0);
+	netframe_plain(sent, 60, 1);
+	usernet_send(rig.u, &pkt);
+	usernet_push(rig.u);
+	usernet_send(second, &pkt);
+	usernet_push(second);
+	rig_turns(&rig, 2);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_PACKETS), 2);
+	rig_disconnect(&rig);
+	ck_assert_int_eq(usernet_free(second), 0);
+	/* And back to one. */
+	rig.guest.nr_queues = 1;
+	rig_connect(&rig);
+}
+END_TEST
+
 Suite *vif_life_suite(void)
 {
 	Suite *s = suite_create("vif_life");
-	TCase *tc = tcase_create("life");
+	TCase *tc = tcase_create("life"), *queues = tcase_create("queues");
 
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, queues);
 	if (rig_missing())
 		return s;
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -287,5 +377,8 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, stale_frames_are_dropped);
 	tcase_add_test(tc, no_sg_no_long_frames);
 	tcase_add_test(tc, jumbo_frames);
+	tcase_add_checked_fixture(queues, setup_queues, teardown);
+	tcase_add_test(queues, one_queue_of_four);
+	tcase_add_test(queues, two_queues_of_four);
 	return s;
 }
