@@ -123,7 +123,7 @@ static void conn_free(struct hyper_machine *m, struct conn *c)
 		rouse_all(m);
 		domains_reap(m);
 	}
-	xs_client_exit(&c->store);
+	lxs_client_exit(&c->store);
 	close(c->sock);
 	close(c->event_fd);
 	close(c->store_fd);
@@ -145,7 +145,7 @@ static int hello(struct hyper_machine *m, struct conn *c)
 	c->slot = (uint32_t)slot;
 	c->domid = (uint16_t)domid;
 	c->token = ++m->uses * LOCAL_HANDLES + c->id;
-	xs_client_init(&c->store, &m->store, c->domid, c->store_fd);
+	lxs_client_init(&c->store, &m->store, c->domid, c->store_fd);
 	m->domains[slot].conns++;
 	c->ready = true;
 	m->msg.token = c->token;

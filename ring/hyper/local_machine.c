@@ -51,32 +51,32 @@ static int make_home(struct hyper_machine *m, uint16_t domid)
 {
 	const struct tree_perm perms[2] = {{.domid = domid},
 					   {.domid = 0, .access = TREE_READ}};
-	struct xs_client toolstack;
+	struct lxs_client toolstack;
 	char path[64], value[16];
 	int rc;
 
-	xs_client_init(&toolstack, &m->store, 0, -1);
+	lxs_client_init(&toolstack, &m->store, 0, -1);
 	snprintf(path, sizeof(path), "/local/domain/%u", domid);
 	snprintf(value, sizeof(value), "%u", domid);
-	rc = xs_make(&toolstack, 0, path);
+	rc = lxs_make(&toolstack, 0, path);
 	if (!rc)
-		rc = xs_perms(&toolstack, 0, path, perms);
+		rc = lxs_perms(&toolstack, 0, path, perms);
 	strcat(path, "/domid");
 	if (!rc)
-		rc = xs_set(&toolstack, 0, path, value);
-	xs_client_exit(&toolstack);
+		rc = lxs_set(&toolstack, 0, path, value);
+	lxs_client_exit(&toolstack);
 	return rc;
 }
 
 static void remove_home(struct hyper_machine *m, uint16_t domid)
 {
-	struct xs_client toolstack;
+	struct lxs_client toolstack;
 	char path[64];
 
-	xs_client_init(&toolstack, &m->store, 0, -1);
+	lxs_client_init(&toolstack, &m->store, 0, -1);
 	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	xs_rm(&toolstack, 0, path);
-	xs_client_exit(&toolstack);
+	lxs_rm(&toolstack, 0, path);
+	lxs_client_exit(&toolstack);
 }
 
 static int create(struct hyper_machine *m, uint16_t domid)
@@ -92,7 +92,7 @@ static int create(struct hyper_machine *m, uint16_t domid)
 		return slot;
 	if (make_home(m, domid))
 		return -ENOMEM;
-	xs_fire_special(&m->store, "@introduceDomain");
+	lxs_fire_special(&m->store, "@introduceDomain");
 	return 0;
 }
 
@@ -122,9 +122,9 @@ static int destroy(struct hyper_machine *m, uint16_t domid)
 	for (i = 0; i < LOCAL_HANDLES; i++)
 		if (m->conns[i] && m->conns[i]->ready &&
 		    m->conns[i]->slot == (uint32_t)slot)
-			xs_client_exit(&m->conns[i]->store);
+			lxs_client_exit(&m->conns[i]->store);
 	remove_home(m, domid);
-	xs_fire_special(&m->store, "@releaseDomain");
+	lxs_fire_special(&m->store, "@releaseDomain");
 	domains_reap(m);
 	return 0;
 }
@@ -185,7 +185,7 @@ static void machine_free(struct hyper_machine *m)
 	if (ours && m->dir[0])
 		rmdir(m->dir);
 	if (m->store.root)
-		xs_store_exit(&m->store);
+		lxs_store_exit(&m->store);
 	pages_exit(m);
 	if (m->shm)
 		munmap(m->shm, sizeof(struct shm));
@@ -208,7 +208,7 @@ struct hyper_machine *hyper_local_create(const char *path)
 	LIST_INIT(&m->deferred);
 	rc = memory_init(m);
 	if (!rc)
-		rc = xs_store_init(&m->store);
+		rc = lxs_store_init(&m->store);
 	if (!rc)
 		rc = create(m, 0);
 	if (!rc)

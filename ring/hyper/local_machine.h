@@ -38,7 +38,7 @@ struct conn {
 	bool ready; /* it said hello */
 	int event_fd, store_fd;
 	struct grants_list grants;
-	struct xs_client store;
+	struct lxs_client store;
 };
 
 /* One domain, from its creation until nobody uses its memory any more. */
@@ -68,7 +68,7 @@ struct hyper_machine {
 	uint32_t next_frame;
 	/* Grants whose handle is gone while a peer still uses them. */
 	struct grants_list deferred;
-	struct xs_store store;
+	struct lxs_store store;
 	struct local_msg msg; /* the request being served, then its reply */
 };
 

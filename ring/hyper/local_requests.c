@@ -23,7 +23,7 @@ static int do_read(struct hyper_machine *m, struct conn *c, uint32_t tx,
 	const struct tree_node *node;
 	int rc;
 
-	rc = xs_get(&c->store, tx, path, &node);
+	rc = lxs_get(&c->store, tx, path, &node);
 	if (rc)
 		return rc;
 	m->msg.len = (uint32_t)strlen(node->value) + 1;
@@ -39,7 +39,7 @@ static int do_list(struct hyper_machine *m, struct conn *c, uint32_t tx,
 	size_t len;
 	int rc;
 
-	rc = xs_get(&c->store, tx, path, &node);
+	rc = lxs_get(&c->store, tx, path, &node);
 	if (rc)
 		return rc;
 	m->msg.len = 0;
@@ -63,7 +63,7 @@ static int do_perms(struct hyper_machine *m, struct conn *c, uint32_t tx,
 		 .access = (uint16_t)m->msg.arg[3]},
 	};
 
-	return xs_perms(&c->store, tx, path, perms);
+	return lxs_perms(&c->store, tx, path, perms);
 }
 
 static int do_next_watch(struct hyper_machine *m, struct conn *c)
@@ -72,7 +72,7 @@ static int do_next_watch(struct hyper_machine *m, struct conn *c)
 	size_t plen, tlen;
 	int rc;
 
-	rc = xs_next_event(&c->store, path, token);
+	rc = lxs_next_event(&c->store, path, token);
 	if (rc)
 		return rc;
 	plen = strlen(path) + 1;
@@ -94,19 +94,19 @@ static int path_request(struct hyper_machine *m, struct conn *c,
 	case LOCAL_READ:
 		return do_read(m, c, tx, path);
 	case LOCAL_WRITE:
-		return more ? xs_set(&c->store, tx, path, more) : -EINVAL;
+		return more ? lxs_set(&c->store, tx, path, more) : -EINVAL;
 	case LOCAL_MKDIR:
-		return xs_make(&c->store, tx, path);
+		return lxs_make(&c->store, tx, path);
 	case LOCAL_RM:
-		return xs_rm(&c->store, tx, path);
+		return lxs_rm(&c->store, tx, path);
 	case LOCAL_LIST:
 		return do_list(m, c, tx, path);
 	case LOCAL_PERMS:
 		return do_perms(m, c, tx, path);
 	case LOCAL_WATCH:
-		return more ? xs_watch(&c->store, path, more) : -EINVAL;
+		return more ? lxs_watch(&c->store, path, more) : -EINVAL;
 	case LOCAL_UNWATCH:
-		return more ? xs_unwatch(&c->store, path, more) : -EINVAL;
+		return more ? lxs_unwatch(&c->store, path, more) : -EINVAL;
 	default:
 		return -ENOSYS;
 	}
@@ -120,10 +120,10 @@ int store_request(struct hyper_machine *m, struct conn *c, enum local_op op)
 	switch (op) {
 	case LOCAL_TX_START:
 		m->msg.len = 0;
-		return xs_tx_start(&c->store, &m->msg.arg[0]);
+		return lxs_tx_start(&c->store, &m->msg.arg[0]);
 	case LOCAL_TX_END:
 		m->msg.len = 0;
-		return xs_tx_end(&c->store, m->msg.arg[0], m->msg.arg[1]);
+		return lxs_tx_end(&c->store, m->msg.arg[0], m->msg.arg[1]);
 	case LOCAL_NEXT_WATCH:
 		return do_next_watch(m, c);
 	default:

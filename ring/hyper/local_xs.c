@@ -22,12 +22,12 @@ struct dep {
 
 struct logged {
 	STAILQ_ENTRY(logged) link;
-	struct xs_change change;
+	struct lxs_change change;
 	char text[]; /* its path and value */
 };
 
-struct xs_tx {
-	LIST_ENTRY(xs_tx) link;
+struct lxs_tx {
+	LIST_ENTRY(lxs_tx) link;
 	uint32_t id;
 	bool broken; /* no memory for its log: it cannot commit */
 	struct tree_node *base, *root;
@@ -37,7 +37,7 @@ struct xs_tx {
 
 /* ---- transactions: the log ---- */
 
-static void tx_free(struct xs_client *c, struct xs_tx *tx)
+static void tx_free(struct lxs_client *c, struct lxs_tx *tx)
 {
 	struct logged *l;
 	struct dep *d;
@@ -57,9 +57,9 @@ static void tx_free(struct xs_client *c, struct xs_tx *tx)
 	free(tx);
 }
 
-static struct xs_tx *tx_find(struct xs_client *c, uint32_t id)
+static struct lxs_tx *tx_find(struct lxs_client *c, uint32_t id)
 {
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 
 	LIST_FOREACH(tx, &c->txs, link)
 		if (tx->id == id)
@@ -67,7 +67,7 @@ static struct xs_tx *tx_find(struct xs_client *c, uint32_t id)
 	return NULL;
 }
 
-static void depend(struct xs_tx *tx, const char *path, size_t len)
+static void depend(struct lxs_tx *tx, const char *path, size_t len)
 {
 	struct dep *d;
 
@@ -86,7 +86,7 @@ static void depend(struct xs_tx *tx, const char *path, size_t len)
 	STAILQ_INSERT_TAIL(&tx->deps, d, link);
 }
 
-static void tx_log(struct xs_tx *tx, const struct xs_change *change)
+static void tx_log(struct lxs_tx *tx, const struct lxs_change *change)
 {
 	size_t path = strlen(change->path) + 1;
 	size_t value = change->value ? strlen(change->value) + 1 : 0;
@@ -105,7 +105,7 @@ static void tx_log(struct xs_tx *tx, const struct xs_change *change)
 
 /* ---- making a change ---- */
 
-static int make_change(struct tree_node **root, const struct xs_change *c,
+static int make_change(struct tree_node **root, const struct lxs_change *c,
 		       uint64_t *version)
 {
 	bool make = c->kind == XS_WRITE || c->kind == XS_MKDIR;
@@ -148,7 +148,7 @@ static const struct tree_node *parent_of(const struct tree_node *root,
 }
 
 /* On the present tree, with its watch events. */
-static int commit_change(struct xs_store *s, const struct xs_change *c)
+static int commit_change(struct lxs_store *s, const struct lxs_change *c)
 {
 	const struct tree_node *found = tree_find(s->root, c->path);
 	struct tree_node *old;
@@ -157,7 +157,7 @@ static int commit_change(struct xs_store *s, const struct xs_change *c)
 	if (c->kind != XS_RM) {
 		rc = make_change(&s->root, c, &s->version);
 		if (!rc)
-			xs_fire(s, c->path, tree_find(s->root, c->path),
+			lxs_fire(s, c->path, tree_find(s->root, c->path),
 				parent_of(s->root, c->path));
 		return rc;
 	}
@@ -167,12 +167,12 @@ static int commit_change(struct xs_store *s, const struct xs_change *c)
 	old = tree_get((struct tree_node *)(uintptr_t)found);
 	rc = make_change(&s->root, c, &s->version);
 	if (!rc)
-		xs_fire_removed(s, c->path, old, parent_of(s->root, c->path));
+		lxs_fire_removed(s, c->path, old, parent_of(s->root, c->path));
 	tree_put(old);
 	return rc;
 }
 
-static int change(struct xs_client *c, struct xs_tx *tx, struct xs_change *what)
+static int change(struct lxs_client *c, struct lxs_tx *tx, struct lxs_change *what)
 {
 	int rc;
 
@@ -192,15 +192,15 @@ static int change(struct xs_client *c, struct xs_tx *tx, struct xs_change *what)
  * that is not there: *node is NULL, and it counts what the nearest parent
  * would allow (as xenstored: who may not look must not learn what exists).
  */
-static int look(struct xs_client *c, uint32_t tx_id, const char *path,
+static int look(struct lxs_client *c, uint32_t tx_id, const char *path,
 		unsigned int access, char full[XS_PATH_MAX + 1],
-		struct xs_tx **tx, const struct tree_node **node)
+		struct lxs_tx **tx, const struct tree_node **node)
 {
 	const struct tree_node *nearest;
 	size_t len;
 	int rc;
 
-	rc = xs_canonical(c, path, full);
+	rc = lxs_canonical(c, path, full);
 	if (rc)
 		return rc;
 	if (full[0] == '@')
@@ -218,25 +218,25 @@ static int look(struct xs_client *c, uint32_t tx_id, const char *path,
 
 /* ---- operations ---- */
 
-int xs_get(struct xs_client *c, uint32_t tx_id, const char *path,
+int lxs_get(struct lxs_client *c, uint32_t tx_id, const char *path,
 	   const struct tree_node **node)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 	int rc;
 
 	rc = look(c, tx_id, path, TREE_READ, full, &tx, node);
 	return rc ? rc : *node ? 0 : -ENOENT;
 }
 
-int xs_set(struct xs_client *c, uint32_t tx_id, const char *path,
+int lxs_set(struct lxs_client *c, uint32_t tx_id, const char *path,
 	   const char *value)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_change what = {
+	struct lxs_change what = {
 		.kind = XS_WRITE, .path = full, .value = value};
 	const struct tree_node *node;
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 	int rc;
 
 	rc = look(c, tx_id, path, TREE_WRITE, full, &tx, &node);
@@ -247,12 +247,12 @@ int xs_set(struct xs_client *c, uint32_t tx_id, const char *path,
 	return change(c, tx, &what);
 }
 
-int xs_make(struct xs_client *c, uint32_t tx_id, const char *path)
+int lxs_make(struct lxs_client *c, uint32_t tx_id, const char *path)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_change what = {.kind = XS_MKDIR, .path = full};
+	struct lxs_change what = {.kind = XS_MKDIR, .path = full};
 	const struct tree_node *node;
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 	int rc;
 
 	rc = look(c, tx_id, path, TREE_WRITE, full, &tx, &node);
@@ -262,7 +262,7 @@ int xs_make(struct xs_client *c, uint32_t tx_id, const char *path)
 }
 
 /* A removal depends on everything that it removes. */
-static void depend_below(struct xs_tx *tx, const struct tree_node *node,
+static void depend_below(struct lxs_tx *tx, const struct tree_node *node,
 			 char full[XS_PATH_MAX + 1])
 {
 	size_t len = strlen(full);
@@ -277,12 +277,12 @@ static void depend_below(struct xs_tx *tx, const struct tree_node *node,
 	full[len] = '\0';
 }
 
-int xs_rm(struct xs_client *c, uint32_t tx_id, const char *path)
+int lxs_rm(struct lxs_client *c, uint32_t tx_id, const char *path)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_change what = {.kind = XS_RM, .path = full};
+	struct lxs_change what = {.kind = XS_RM, .path = full};
 	const struct tree_node *node;
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 	size_t len;
 	int rc;
 
@@ -301,13 +301,13 @@ int xs_rm(struct xs_client *c, uint32_t tx_id, const char *path)
 	return change(c, tx, &what);
 }
 
-int xs_perms(struct xs_client *c, uint32_t tx_id, const char *path,
+int lxs_perms(struct lxs_client *c, uint32_t tx_id, const char *path,
 	     const struct tree_perm perms[2])
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_change what = {.kind = XS_PERMS, .path = full};
+	struct lxs_change what = {.kind = XS_PERMS, .path = full};
 	const struct tree_node *node;
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 	int rc;
 
 	rc = look(c, tx_id, path, TREE_WRITE, full, &tx, &node);
@@ -326,9 +326,9 @@ int xs_perms(struct xs_client *c, uint32_t tx_id, const char *path,
 
 /* ---- transactions: begin and end ---- */
 
-int xs_tx_start(struct xs_client *c, uint32_t *id)
+int lxs_tx_start(struct lxs_client *c, uint32_t *id)
 {
-	struct xs_tx *tx;
+	struct lxs_tx *tx;
 
 	if (c->domid && c->nr_txs >= XS_GUEST_TX)
 		return -ENOSPC;
@@ -354,7 +354,7 @@ static uint64_t version_at(const struct tree_node *root, const char *path)
 	return node ? node->version : 0;
 }
 
-static int commit(struct xs_store *s, struct xs_tx *tx)
+static int commit(struct lxs_store *s, struct lxs_tx *tx)
 {
 	struct logged *l;
 	struct dep *d;
@@ -374,9 +374,9 @@ static int commit(struct xs_store *s, struct xs_tx *tx)
 	return first;
 }
 
-int xs_tx_end(struct xs_client *c, uint32_t id, bool abort)
+int lxs_tx_end(struct lxs_client *c, uint32_t id, bool abort)
 {
-	struct xs_tx *tx = tx_find(c, id);
+	struct lxs_tx *tx = tx_find(c, id);
 	int rc;
 
 	if (!tx)
@@ -388,7 +388,7 @@ int xs_tx_end(struct xs_client *c, uint32_t id, bool abort)
 
 /* ---- the store and its clients ---- */
 
-int xs_store_init(struct xs_store *s)
+int lxs_store_init(struct lxs_store *s)
 {
 	memset(s, 0, sizeof(*s));
 	LIST_INIT(&s->clients);
@@ -399,13 +399,13 @@ int xs_store_init(struct xs_store *s)
 	return 0;
 }
 
-void xs_store_exit(struct xs_store *s)
+void lxs_store_exit(struct lxs_store *s)
 {
 	tree_put(s->root);
 	s->root = NULL;
 }
 
-void xs_client_init(struct xs_client *c, struct xs_store *s, uint16_t domid,
+void lxs_client_init(struct lxs_client *c, struct lxs_store *s, uint16_t domid,
 		    int wake)
 {
 	memset(c, 0, sizeof(*c));
@@ -418,13 +418,13 @@ void xs_client_init(struct xs_client *c, struct xs_store *s, uint16_t domid,
 	LIST_INSERT_HEAD(&s->clients, c, link);
 }
 
-void xs_client_exit(struct xs_client *c)
+void lxs_client_exit(struct lxs_client *c)
 {
 	if (!c->store)
 		return;
 	while (!LIST_EMPTY(&c->txs))
 		tx_free(c, LIST_FIRST(&c->txs));
-	xs_watches_exit(c);
+	lxs_watches_exit(c);
 	LIST_REMOVE(c, link);
 	c->store = NULL;
 }

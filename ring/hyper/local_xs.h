@@ -22,80 +22,80 @@
 #define XS_GUEST_WATCH	128
 #define XS_GUEST_EVENTS 1024 /* unread; far over what 128 watches ask for */
 
-enum xs_change_kind {
+enum lxs_change_kind {
 	XS_WRITE,
 	XS_MKDIR,
 	XS_RM,
 	XS_PERMS,
 };
 
-struct xs_change {
-	enum xs_change_kind kind;
+struct lxs_change {
+	enum lxs_change_kind kind;
 	const char *path; /* absolute */
 	const char *value; /* XS_WRITE */
 	struct tree_perm perms[2]; /* XS_PERMS */
 	uint16_t domid; /* on whose behalf: owns what is made */
 };
 
-struct xs_tx;
-struct xs_watch;
-struct xs_event;
+struct lxs_tx;
+struct lxs_watch;
+struct lxs_event;
 
-struct xs_store {
+struct lxs_store {
 	struct tree_node *root;
 	uint64_t version;
 	uint32_t last_tx;
-	LIST_HEAD(, xs_client) clients;
+	LIST_HEAD(, lxs_client) clients;
 };
 
-struct xs_client {
-	LIST_ENTRY(xs_client) link;
-	struct xs_store *store;
+struct lxs_client {
+	LIST_ENTRY(lxs_client) link;
+	struct lxs_store *store;
 	uint16_t domid;
 	int wake; /* eventfd: readable while events wait */
 	unsigned int nr_watches, nr_txs, nr_events;
-	LIST_HEAD(, xs_watch) watches;
-	LIST_HEAD(, xs_tx) txs;
-	TAILQ_HEAD(, xs_event) events;
+	LIST_HEAD(, lxs_watch) watches;
+	LIST_HEAD(, lxs_tx) txs;
+	TAILQ_HEAD(, lxs_event) events;
 };
 
 /* local_xs.c; 0 or -errno each. */
-int xs_store_init(struct xs_store *s);
-void xs_store_exit(struct xs_store *s);
-void xs_client_init(struct xs_client *c, struct xs_store *s, uint16_t domid,
+int lxs_store_init(struct lxs_store *s);
+void lxs_store_exit(struct lxs_store *s);
+void lxs_client_init(struct lxs_client *c, struct lxs_store *s, uint16_t domid,
 		    int wake);
-void xs_client_exit(struct xs_client *c);
+void lxs_client_exit(struct lxs_client *c);
 
-int xs_tx_start(struct xs_client *c, uint32_t *tx);
-int xs_tx_end(struct xs_client *c, uint32_t tx, bool abort);
+int lxs_tx_start(struct lxs_client *c, uint32_t *tx);
+int lxs_tx_end(struct lxs_client *c, uint32_t tx, bool abort);
 /* The node itself, valid until the store is next changed. */
-int xs_get(struct xs_client *c, uint32_t tx, const char *path,
+int lxs_get(struct lxs_client *c, uint32_t tx, const char *path,
 	   const struct tree_node **node);
-int xs_set(struct xs_client *c, uint32_t tx, const char *path,
+int lxs_set(struct lxs_client *c, uint32_t tx, const char *path,
 	   const char *value);
-int xs_make(struct xs_client *c, uint32_t tx, const char *path);
-int xs_rm(struct xs_client *c, uint32_t tx, const char *path);
-int xs_perms(struct xs_client *c, uint32_t tx, const char *path,
+int lxs_make(struct lxs_client *c, uint32_t tx, const char *path);
+int lxs_rm(struct lxs_client *c, uint32_t tx, const char *path);
+int lxs_perms(struct lxs_client *c, uint32_t tx, const char *path,
 	     const struct tree_perm perms[2]);
 
 /* local_xs_watch.c */
 /* The absolute form of a path; -EINVAL if it is not a valid one. */
-int xs_canonical(const struct xs_client *c, const char *path,
+int lxs_canonical(const struct lxs_client *c, const char *path,
 		 char out[XS_PATH_MAX + 1]);
-int xs_watch(struct xs_client *c, const char *path, const char *token);
-int xs_unwatch(struct xs_client *c, const char *path, const char *token);
+int lxs_watch(struct lxs_client *c, const char *path, const char *token);
+int lxs_unwatch(struct lxs_client *c, const char *path, const char *token);
 /* -EAGAIN: none waits. */
-int xs_next_event(struct xs_client *c, char path[XS_PATH_MAX + 1],
+int lxs_next_event(struct lxs_client *c, char path[XS_PATH_MAX + 1],
 		  char token[XS_TOKEN_MAX + 1]);
 /* @node is what is, or was, at @path; @parent may be NULL. */
-void xs_fire(struct xs_store *s, const char *path, const struct tree_node *node,
+void lxs_fire(struct lxs_store *s, const char *path, const struct tree_node *node,
 	     const struct tree_node *parent);
-/* As xs_fire() on @path; and for its descendants those who watch just them. */
-void xs_fire_removed(struct xs_store *s, const char *path,
+/* As lxs_fire() on @path; and for its descendants those who watch just them. */
+void lxs_fire_removed(struct lxs_store *s, const char *path,
 		     const struct tree_node *node,
 		     const struct tree_node *parent);
 /* "@introduceDomain" or "@releaseDomain". */
-void xs_fire_special(struct xs_store *s, const char *name);
-void xs_watches_exit(struct xs_client *c);
+void lxs_fire_special(struct lxs_store *s, const char *name);
+void lxs_watches_exit(struct lxs_client *c);
 
 #endif

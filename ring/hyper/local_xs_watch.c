@@ -13,16 +13,16 @@
 
 #include "hyper/local_xs.h"
 
-struct xs_watch {
-	LIST_ENTRY(xs_watch) link;
+struct lxs_watch {
+	LIST_ENTRY(lxs_watch) link;
 	bool relative; /* its events name paths as it did */
 	char path[XS_PATH_MAX + 1];
 	char token[XS_TOKEN_MAX + 1];
 };
 
-struct xs_event {
-	TAILQ_ENTRY(xs_event) link;
-	struct xs_watch *watch;
+struct lxs_event {
+	TAILQ_ENTRY(lxs_event) link;
+	struct lxs_watch *watch;
 	char path[];
 };
 
@@ -45,7 +45,7 @@ static bool valid(const char *path)
 	return true;
 }
 
-int xs_canonical(const struct xs_client *c, const char *path,
+int lxs_canonical(const struct lxs_client *c, const char *path,
 		 char out[XS_PATH_MAX + 1])
 {
 	int len;
@@ -62,7 +62,7 @@ int xs_canonical(const struct xs_client *c, const char *path,
 
 /* ---- events ---- */
 
-static void set_wake(const struct xs_client *c, bool on)
+static void set_wake(const struct lxs_client *c, bool on)
 {
 	uint64_t n = 1;
 	ssize_t rc;
@@ -73,7 +73,7 @@ static void set_wake(const struct xs_client *c, bool on)
 	(void)rc; /* it is non-blocking and already as we want it */
 }
 
-static void event_drop(struct xs_client *c, struct xs_event *e)
+static void event_drop(struct lxs_client *c, struct lxs_event *e)
 {
 	TAILQ_REMOVE(&c->events, e, link);
 	free(e);
@@ -81,10 +81,10 @@ static void event_drop(struct xs_client *c, struct xs_event *e)
 		set_wake(c, false);
 }
 
-static void queue_event(struct xs_client *c, struct xs_watch *w,
+static void queue_event(struct lxs_client *c, struct lxs_watch *w,
 			const char *path)
 {
-	struct xs_event *e;
+	struct lxs_event *e;
 	size_t skip = 0;
 
 	if (w->relative)
@@ -106,10 +106,10 @@ static void queue_event(struct xs_client *c, struct xs_watch *w,
 		set_wake(c, true);
 }
 
-int xs_next_event(struct xs_client *c, char path[XS_PATH_MAX + 1],
+int lxs_next_event(struct lxs_client *c, char path[XS_PATH_MAX + 1],
 		  char token[XS_TOKEN_MAX + 1])
 {
-	struct xs_event *e = TAILQ_FIRST(&c->events);
+	struct lxs_event *e = TAILQ_FIRST(&c->events);
 
 	if (!e)
 		return -EAGAIN;
@@ -132,18 +132,18 @@ static bool covers(const char *watched, const char *path)
 }
 
 /* Events must not tell what reading would not (XSA-115). */
-static bool may_know(const struct xs_client *c, const struct tree_node *node,
+static bool may_know(const struct lxs_client *c, const struct tree_node *node,
 		     const struct tree_node *parent)
 {
 	return (node && tree_access(node, c->domid) & TREE_READ) ||
 	       (parent && tree_access(parent, c->domid) & TREE_READ);
 }
 
-static void fire(struct xs_store *s, const char *path, bool exact,
+static void fire(struct lxs_store *s, const char *path, bool exact,
 		 const struct tree_node *node, const struct tree_node *parent)
 {
-	struct xs_client *c;
-	struct xs_watch *w;
+	struct lxs_client *c;
+	struct lxs_watch *w;
 
 	LIST_FOREACH(c, &s->clients, link) {
 		if (LIST_EMPTY(&c->watches) || !may_know(c, node, parent))
@@ -155,13 +155,13 @@ static void fire(struct xs_store *s, const char *path, bool exact,
 	}
 }
 
-void xs_fire(struct xs_store *s, const char *path, const struct tree_node *node,
+void lxs_fire(struct lxs_store *s, const char *path, const struct tree_node *node,
 	     const struct tree_node *parent)
 {
 	fire(s, path, false, node, parent);
 }
 
-static void fire_below(struct xs_store *s, char path[XS_PATH_MAX + 1],
+static void fire_below(struct lxs_store *s, char path[XS_PATH_MAX + 1],
 		       const struct tree_node *node)
 {
 	size_t len = strlen(path);
@@ -176,7 +176,7 @@ static void fire_below(struct xs_store *s, char path[XS_PATH_MAX + 1],
 	path[len] = '\0';
 }
 
-void xs_fire_removed(struct xs_store *s, const char *path,
+void lxs_fire_removed(struct lxs_store *s, const char *path,
 		     const struct tree_node *node,
 		     const struct tree_node *parent)
 {
@@ -187,10 +187,10 @@ void xs_fire_removed(struct xs_store *s, const char *path,
 	fire_below(s, below, node);
 }
 
-void xs_fire_special(struct xs_store *s, const char *name)
+void lxs_fire_special(struct lxs_store *s, const char *name)
 {
-	struct xs_client *c;
-	struct xs_watch *w;
+	struct lxs_client *c;
+	struct lxs_watch *w;
 
 	LIST_FOREACH(c, &s->clients, link)
 		LIST_FOREACH(w, &c->watches, link)
@@ -200,10 +200,10 @@ void xs_fire_special(struct xs_store *s, const char *name)
 
 /* ---- making and ending watches ---- */
 
-static struct xs_watch *find(struct xs_client *c, const char *full,
+static struct lxs_watch *find(struct lxs_client *c, const char *full,
 			     const char *token)
 {
-	struct xs_watch *w;
+	struct lxs_watch *w;
 
 	LIST_FOREACH(w, &c->watches, link)
 		if (!strcmp(w->path, full) && !strcmp(w->token, token))
@@ -211,13 +211,13 @@ static struct xs_watch *find(struct xs_client *c, const char *full,
 	return NULL;
 }
 
-int xs_watch(struct xs_client *c, const char *path, const char *token)
+int lxs_watch(struct lxs_client *c, const char *path, const char *token)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_watch *w;
+	struct lxs_watch *w;
 	int rc;
 
-	rc = xs_canonical(c, path, full);
+	rc = lxs_canonical(c, path, full);
 	if (rc)
 		return rc;
 	if (strlen(token) > XS_TOKEN_MAX)
@@ -239,9 +239,9 @@ int xs_watch(struct xs_client *c, const char *path, const char *token)
 	return 0;
 }
 
-static void watch_drop(struct xs_client *c, struct xs_watch *w)
+static void watch_drop(struct lxs_client *c, struct lxs_watch *w)
 {
-	struct xs_event *e, *next;
+	struct lxs_event *e, *next;
 
 	for (e = TAILQ_FIRST(&c->events); e; e = next) {
 		next = TAILQ_NEXT(e, link);
@@ -253,13 +253,13 @@ static void watch_drop(struct xs_client *c, struct xs_watch *w)
 	free(w);
 }
 
-int xs_unwatch(struct xs_client *c, const char *path, const char *token)
+int lxs_unwatch(struct lxs_client *c, const char *path, const char *token)
 {
 	char full[XS_PATH_MAX + 1];
-	struct xs_watch *w;
+	struct lxs_watch *w;
 	int rc;
 
-	rc = xs_canonical(c, path, full);
+	rc = lxs_canonical(c, path, full);
 	if (rc)
 		return rc;
 	w = find(c, full, token);
@@ -269,7 +269,7 @@ int xs_unwatch(struct xs_client *c, const char *path, const char *token)
 	return 0;
 }
 
-void xs_watches_exit(struct xs_client *c)
+void lxs_watches_exit(struct lxs_client *c)
 {
 	while (!LIST_EMPTY(&c->watches))
 		watch_drop(c, LIST_FIRST(&c->watches));
