@@ -12,6 +12,7 @@
 
 #include "device.h"
 #include "guest.h"
+#include "record.h"
 #include "supervisor.h"
 #include "watch.h"
 
@@ -144,6 +145,13 @@ int main(int argc, char **argv)
 		return err;
 	log_init();
 	raise_limits();
+	err = record_open(&sv);
+	if (err) {
+		log_daemon(LOG_ERR, "%s: %s", sv.run_dir,
+			   err == -EBUSY ? "another xpvd is running"
+					 : strerror(-err));
+		return EXIT_FAILURE;
+	}
 	err = sd_event_default(&sv.event);
 	if (err >= 0)
 		err = serve(&sv);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,13 +30,30 @@ static void device_path(char path[PATH_BYTES], struct supervisor *sv,
 		 key->domid, key->handle);
 }
 
+int record_open(struct supervisor *sv)
+{
+	char path[PATH_BYTES];
+	int fd, err;
+
+	if (mkdir(sv->run_dir, 0700) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/lock", sv->run_dir);
+	/* Open for as long as we live: two would serve the same rings. */
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return err;
+}
+
 int record_write(struct supervisor *sv, uint32_t domid, const struct record *r)
 {
 	char path[PATH_BYTES];
 	FILE *file;
 
-	if (mkdir(sv->run_dir, 0700) && errno != EEXIST)
-		return -errno;
 	worker_path(path, sv, domid);
 	file = fopen(path, "we");
 	if (!file)

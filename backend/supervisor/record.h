@@ -4,8 +4,10 @@
  * guest, and which devices it has been given. Files, empty but for the first
  * kind:
  *
+ *
  *	worker-DOMID			pid, start time, `vm` of the domain
  *	device-CLASS-DOMID-HANDLE	while the worker may know the device
+ *	lock				held by the supervisor
  */
 #ifndef XPV_SUPERVISOR_RECORD_H
 #define XPV_SUPERVISOR_RECORD_H
@@ -23,6 +25,9 @@ struct record {
 	uint64_t start; /* of the process: pids are used again */
 	char vm[RECORD_VM + 1];
 };
+
+/* Makes the directory. -EBUSY: another supervisor has it. */
+int record_open(struct supervisor *sv);
 
 /* 0 or -errno. */
 int record_write(struct supervisor *sv, uint32_t domid, const struct record *r);

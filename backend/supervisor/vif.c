@@ -9,6 +9,7 @@
 #include "../mac.h"
 #include "../port/tap_make.h"
 #include "device.h"
+#include "hotplug.h"
 #include "keys.h"
 #include "netif.h"
 
@@ -46,22 +47,24 @@ static int read_mtu(struct device *dev, uint32_t *mtu, struct reason *why)
 	return key_u32(dev->sv->hyper, dev->back, XPV_KEY_MTU, mtu, why);
 }
 
-/* Before the hotplug script runs, which expects to find it. */
+/* What the stock scripts expect to find, and may rename. */
+static void tap_name(const struct device *dev, char *name, size_t size)
+{
+	snprintf(name, size, "vif%u.%u", dev->key.domid, dev->key.handle);
+}
+
 static int make_tap(struct device *dev, struct reason *why)
 {
 	struct tap_spec spec = {.nr_queues = MAX_QUEUES};
 	char name[32];
 	int err;
 
-	if (dev->vif.nr_fds)
-		return 0;
 	err = read_mac(dev, why);
 	if (!err)
 		err = read_mtu(dev, &spec.mtu, why);
 	if (err)
 		return err;
-	snprintf(name, sizeof(name), "vif%u.%u", dev->key.domid,
-		 dev->key.handle);
+	tap_name(dev, name, sizeof(name));
 	spec.name = name;
 	if (tap_make(&spec, dev->vif.fds, why))
 		return -EINVAL;
@@ -69,16 +72,46 @@ static int make_tap(struct device *dev, struct reason *why)
 	return 0;
 }
 
+/* Before state 2: then the toolstack runs the hotplug script. */
+static int vif_prepare(struct device *dev, struct reason *why)
+{
+	if (key_there(dev->sv->hyper, dev->back, XPV_KEY_RATE) > 0)
+		device_log(dev, LOG_WARNING, "%s/%s is not applied yet",
+			   dev->back, xpv_key(XPV_KEY_RATE));
+	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
+}
+
+/*
+ * The tap went with the last who held it: a worker of an earlier supervisor.
+ * If the script has run for it, it has to run again.
+ */
+static int make_tap_again(struct device *dev, struct reason *why)
+{
+	int had_run = device_hotplugged(dev, why);
+	char name[32];
+	int err;
+
+	if (had_run < 0)
+		return had_run;
+	err = make_tap(dev, why);
+	if (!err && had_run) {
+		tap_name(dev, name, sizeof(name));
+		hotplug_online(dev, name);
+	}
+	return err;
+}
+
 static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
 	struct ipc_vif_attach *a = &msg->vif_attach;
-	int err = make_tap(dev, why);
+	char name[32];
+	int err = dev->vif.nr_fds ? 0 : make_tap_again(dev, why);
 
 	if (err)
 		return err;
-	snprintf(a->name, sizeof(a->name), "vif%u.%u", dev->key.domid,
-		 dev->key.handle % 1000);
+	tap_name(dev, name, sizeof(name));
+	memcpy(a->name, name, sizeof(a->name) - 1);
 	memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
 	a->nr_fds = (uint8_t)dev->vif.nr_fds;
 	memcpy(fds, dev->vif.fds, dev->vif.nr_fds * sizeof(*fds));
@@ -247,7 +280,7 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 const struct device_class vif_class = {
 	.name = XPV_CLASS_VIF,
 	.id = IPC_VIF,
-	.prepare = make_tap,
+	.prepare = vif_prepare,
 	.offer = vif_offer,
 	.ready = vif_ready,
 	.attach = vif_attach,

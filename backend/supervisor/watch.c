@@ -11,8 +11,11 @@
 #include "guest.h"
 #include "keys.h"
 
-/* Watch events taken before devices get their turn. */
-#define TURN_EVENTS 256
+/*
+ * Watch events taken before devices get their turn. Many: an event that is
+ * taken costs nothing but a mark, one that waits costs memory (XSA-349).
+ */
+#define TURN_EVENTS 65536
 #define RETRY_USEC  1000000u
 
 /* Tokens: the class's name, a frontend's "f CLASS DOMID HANDLE", or this. */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "frontend/user/userblk.h"
 #include "suites.h"
@@ -214,6 +216,81 @@ START_TEST(supervisor_missed_things)
 }
 END_TEST
 
+START_TEST(only_one_supervisor)
+{
+	pid_t first = host.xpvd;
+	int status;
+
+	/* Until it is there. */
+	vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	pause_ms(100);
+	host_start_xpvd(&host);
+	ck_assert_int_eq(waitpid(host.xpvd, &status, 0), host.xpvd);
+	ck_assert_int_ne(status, 0);
+	ck_assert_uint_eq(host_log_lines(&host, "another xpvd"), 1);
+	host.xpvd = first;
+}
+END_TEST
+
+static void write_script(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file,
+		"#!/bin/sh\necho \"$1 $vif $XENBUS_PATH\" >>%s/script-ran\n",
+		host.dir);
+	fclose(file);
+	chmod(path, 0700);
+}
+
+static bool script_ran(void *arg)
+{
+	char path[2 * HOST_PATH], line[2 * HOST_PATH] = "";
+	struct vdev *d = arg;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/script-ran", host.dir);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	fgets(line, sizeof(line), file);
+	fclose(file);
+	snprintf(path, sizeof(path), "online vif5.0 %s\n", d->back);
+	return !strcmp(line, path);
+}
+
+/* A tap that nobody is left to hold is made anew, and bridged anew. */
+START_TEST(tap_comes_back)
+{
+	char script[HOST_PATH];
+	struct vdev d;
+	struct fake f;
+	pid_t worker;
+
+	if (!host_has_taps())
+		return;
+	d = vif_add(&host, GUEST, 0, "00:16:3e:01:02:03");
+	snprintf(script, sizeof(script), "%s/script", host.dir);
+	write_script(script);
+	back_write(&d, xpv_key(XPV_KEY_SCRIPT), script);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, NULL);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	worker = the_worker();
+	host_stop_xpvd(&host, SIGTERM);
+	kill(worker, SIGKILL);
+	host_start_xpvd(&host);
+	ck_assert(wait_until(worker_changed, &worker, 5000));
+	ck_assert(wait_until(script_ran, &d, 5000));
+	stays_connected(&d);
+	vdev_remove(&d);
+	fake_close(&f);
+}
+END_TEST
+
 /* ---- guests that do not behave ---- */
 
 /* A worker that dies at once and always is given up, and says so. */
@@ -345,6 +422,8 @@ Suite *supervisor_faults_suite(void)
 	tcase_add_test(tc, worker_is_replaced);
 	tcase_add_test(tc, both_are_replaced);
 	tcase_add_test(tc, supervisor_missed_things);
+	tcase_add_test(tc, only_one_supervisor);
+	tcase_add_test(tc, tap_comes_back);
 	tcase_add_test(tc, worker_cannot_live);
 	tcase_add_test(tc, states_toggle_at_random);
 	tcase_add_test(tc, connect_and_disconnect_fast);
