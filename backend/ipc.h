@@ -5,8 +5,9 @@
  *
  * The supervisor asks, the worker answers each request with exactly one
  * IPC_REPLY of the same request type and device; IPC_BROKEN comes unasked.
- * Either side closing its end ends the conversation: a worker without a
- * supervisor goes on serving, a supervisor without its worker starts another.
+ * A worker without a supervisor goes on serving, a supervisor without its
+ * worker starts another. Descriptor 4 of a worker is the supervisor's end of
+ * the pair: never used, never closed, for the next supervisor to fetch.
  *
  * The supervisor has checked every value it took from xenstore; the worker
  * checks again what its own memory safety depends on.

@@ -325,6 +325,7 @@ static void broken(struct device *dev, const struct ipc_reply *reply)
 	memcpy(dev->why.text, reply->text, sizeof(dev->why.text) - 1);
 	if (!device_read(dev))
 		fail(dev);
+	device_schedule(dev);
 }
 
 void device_answer(struct device *dev, const struct ipc_msg *msg)

@@ -147,6 +147,35 @@ START_TEST(vbd_grant_is_no_grant)
 }
 END_TEST
 
+/* Connected, and then rubbish on the ring: the worker tells. */
+START_TEST(ring_is_broken)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct fake f;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	front_state(&d, XPV_STATE_CONNECTED);
+	/* req_prod, the first word of the ring, far over its size */
+	*(volatile uint32_t *)f.page[0] = 100000;
+	f.guest->ops->evtchn_notify(f.guest, f.port);
+	wait_error(&d, "", "");
+	wait_back(&d, XPV_STATE_CLOSING);
+	/* Nothing is mapped any more, whatever the guest does now. */
+	fake_close(&f);
+	front_state(&d, XPV_STATE_CLOSED);
+	wait_back(&d, XPV_STATE_CLOSED);
+	front_state(&d, XPV_STATE_INITIALISING);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+}
+END_TEST
+
 static const struct row vbd_back_rows[] = {
 	{"mode", "x", "\"x\""},
 	{"mode", NULL, "missing"},
@@ -268,6 +297,7 @@ Suite *supervisor_bad_suite(void)
 			    ROWS(vbd_rows));
 	tcase_add_test(tc, vbd_queue_is_missing);
 	tcase_add_test(tc, vbd_grant_is_no_grant);
+	tcase_add_test(tc, ring_is_broken);
 	tcase_add_loop_test(tc, vbd_toolstack_writes_rubbish, 0,
 			    ROWS(vbd_back_rows));
 	tcase_add_loop_test(tc, vbd_target_cannot_be_had, 0, ROWS(target_rows));
