@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FRONT doms.front
@@ -166,6 +167,36 @@ START_TEST(killed_in_a_copy_leaves_no_use)
 		EVENTUALLY(!FRONT->ops->unshare(FRONT,
 						(void *)(uintptr_t)d.page, 1));
 	}
+}
+END_TEST
+
+/* Stopped rather than killed: now the page has to stay. */
+START_TEST(a_copy_under_way_holds_the_page)
+{
+	struct device d = device_new();
+	struct child c = child_start(copier, &d);
+	int busy = 0, status;
+
+	ck_assert_int_eq(child_hear(&c), 1);
+	for (int i = 0; i < 50; i++) {
+		usleep((useconds_t)(i * 37 % 500));
+		kill(c.pid, SIGSTOP);
+		ck_assert_int_eq(waitpid(c.pid, &status, WUNTRACED), c.pid);
+		if (FRONT->ops->unshare(FRONT, (void *)(uintptr_t)d.page, 1)) {
+			busy++;
+		} else {
+			/* It was between two copies: the next ones fail. */
+			kill(c.pid, SIGCONT);
+			child_kill(&c);
+			d = device_new();
+			c = child_start(copier, &d);
+			ck_assert_int_eq(child_hear(&c), 1);
+		}
+		kill(c.pid, SIGCONT);
+	}
+	/* Nearly all of its time is in copies. */
+	ck_assert_int_gt(busy, 5);
+	child_kill(&c);
 }
 END_TEST
 
@@ -478,10 +509,10 @@ static void *life_of_a_handle(void *arg)
 
 	for (int i = 0; i < 60; i++) {
 		struct hyper *h = doms_open(domid, ALL);
-		uint32_t gref, tx;
+		uint32_t grefs[2], tx;
 
 		ck_assert_ptr_nonnull(h);
-		ck_assert_ptr_nonnull(h->ops->share(h, 0, 2, true, &gref));
+		ck_assert_ptr_nonnull(h->ops->share(h, 0, 2, true, grefs));
 		ck_assert_int_gt(h->ops->evtchn_alloc(h, 0), 0);
 		ck_assert_int_eq(h->ops->watch(h, "x", "t"), 0);
 		ck_assert_int_eq(h->ops->tx_start(h, &tx), 0);
@@ -513,6 +544,7 @@ static void add_processes(TCase *t)
 {
 	tcase_add_test(t, a_killed_worker_can_be_replaced);
 	tcase_add_test(t, killed_in_a_copy_leaves_no_use);
+	tcase_add_test(t, a_copy_under_way_holds_the_page);
 	tcase_add_test(t, killed_in_a_notify_deafens_nobody);
 	tcase_add_test(t, a_killed_granter_leaves_the_mapping);
 	tcase_add_test(t, a_grandchild_holds_nothing);

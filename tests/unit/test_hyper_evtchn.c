@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -107,6 +108,21 @@ START_TEST(masked_until_unmask)
 	ck_assert_int_eq(unmask(doms.back, b), 0);
 	ck_assert_int_eq(next(doms.back), -EAGAIN);
 	ck_assert(!readable(doms.back->ops->evtchn_fd(doms.back)));
+}
+END_TEST
+
+START_TEST(a_masked_port_waits_while_others_come)
+{
+	int f[2], b[2];
+
+	pair(&f[0], &b[0]);
+	pair(&f[1], &b[1]);
+	notify(doms.front, f[0]);
+	ck_assert_int_eq(next(doms.back), b[0]);
+	notify(doms.front, f[0]);
+	notify(doms.front, f[1]);
+	ck_assert_int_eq(next(doms.back), b[1]);
+	ck_assert_int_eq(next(doms.back), -EAGAIN);
 }
 END_TEST
 
@@ -308,61 +324,74 @@ START_TEST(two_threads_lose_no_event)
 }
 END_TEST
 
-#define NOISY 4
+#define NOISY  3
+#define BURSTS 30000
 
 struct noise {
 	struct hyper *h;
+	const unsigned int *round;
 	int port;
 	unsigned int sent;
 };
 
+/* One event a round: each of them is the last one, which nothing repeats. */
 static void *shout(void *arg)
 {
 	struct noise *n = arg;
 
-	for (int i = 0; i < ROUNDS; i++) {
-		__atomic_add_fetch(&n->sent, 1, __ATOMIC_SEQ_CST);
+	for (unsigned int i = 1; i <= BURSTS; i++) {
+		while (__atomic_load_n(n->round, __ATOMIC_SEQ_CST) < i)
+			sched_yield();
+		__atomic_store_n(&n->sent, i, __ATOMIC_SEQ_CST);
 		notify(n->h, n->port);
 	}
 	return NULL;
 }
 
-static bool all_seen(const unsigned int *seen)
+/* Until each has been seen at @round; one event a wake-up. */
+static void see_all(struct noise *n, const int *back, unsigned int round)
 {
-	for (int i = 0; i < NOISY; i++)
-		if (seen[i] != ROUNDS)
-			return false;
-	return true;
+	unsigned int seen[NOISY] = {0}, done = 0;
+	int port;
+
+	while (done < NOISY) {
+		await_event(doms.back);
+		port = next(doms.back);
+		if (port < 0)
+			continue;
+		unmask(doms.back, port);
+		for (int i = 0; i < NOISY; i++) {
+			if (port != back[i] || seen[i] == round)
+				continue;
+			seen[i] = __atomic_load_n(&n[i].sent, __ATOMIC_SEQ_CST);
+			done += seen[i] == round;
+		}
+	}
 }
 
 /* Many notify one handle, each from a handle of its own. */
 START_TEST(many_notifiers_lose_no_event)
 {
 	struct noise n[NOISY] = {0};
-	unsigned int seen[NOISY] = {0};
+	unsigned int round = 0;
 	pthread_t thread[NOISY];
-	int back[NOISY], port;
+	int back[NOISY];
 
 	for (int i = 0; i < NOISY; i++) {
 		n[i].h = doms_open(doms.front_id, HYPER_EVTCHN);
+		n[i].round = &round;
 		n[i].port = n[i].h->ops->evtchn_alloc(n[i].h, doms.back_id);
 		back[i] = doms.back->ops->evtchn_bind(doms.back, doms.front_id,
 						      (uint32_t)n[i].port);
 		ck_assert_int_gt(back[i], 0);
+		ck_assert_int_eq(next(doms.back), back[i]);
+		unmask(doms.back, back[i]);
 	}
 	for (int i = 0; i < NOISY; i++)
 		pthread_create(&thread[i], NULL, shout, &n[i]);
-	while (!all_seen(seen)) {
-		await_event(doms.back);
-		/* One a wake-up: what is left must keep the fd readable. */
-		port = next(doms.back);
-		if (port < 0)
-			continue;
-		unmask(doms.back, port);
-		for (int i = 0; i < NOISY; i++)
-			if (port == back[i])
-				seen[i] = __atomic_load_n(&n[i].sent,
-							  __ATOMIC_SEQ_CST);
+	for (unsigned int i = 1; i <= BURSTS; i++) {
+		__atomic_store_n(&round, i, __ATOMIC_SEQ_CST);
+		see_all(n, back, i);
 	}
 	for (int i = 0; i < NOISY; i++) {
 		pthread_join(thread[i], NULL);
@@ -383,6 +412,7 @@ Suite *hyper_evtchn_suite(void)
 	tcase_add_test(t, events_go_both_ways);
 	tcase_add_test(t, events_merge);
 	tcase_add_test(t, masked_until_unmask);
+	tcase_add_test(t, a_masked_port_waits_while_others_come);
 	tcase_add_test(t, stays_readable_until_all_are_taken);
 	tcase_add_test(t, ports_are_their_handles_own);
 	tcase_add_test(t, a_closed_end_can_be_bound_anew);
