@@ -40,15 +40,16 @@ follow() {
 	while ((alive && SECONDS < deadline)); do
 		sleep 0.2
 		kill -0 "$2" 2>/dev/null || alive=0
-		mapfile -t -s "$seen" lines <"$1"
+		mapfile -s "$seen" lines <"$1"
 		for line in "${lines[@]}"; do
-			line=${line%$'\r'}
+			[[ $line = *$'\n' ]] || break		# still being written
+			seen=$((seen + 1))
+			line=${line%%[$'\r\n']*}
 			case $line in
 			start\ *) DOING=${line#start }; deadline=$((SECONDS + ${DOING##* } + GRACE_SECONDS)); DOING=${DOING% *} ;;
 			ok\ *|not\ ok\ *|skip\ *) judge "$line"; deadline=$((SECONDS + GRACE_SECONDS)) ;;
 			esac
 		done
-		seen=$((seen + ${#lines[@]}))
 	done
 }
 

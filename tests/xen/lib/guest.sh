@@ -87,7 +87,8 @@ guest_wait() { # NAME [N]
 	guest_booted "$1" "${2:-1}" || fail "guest $1 died while booting"
 }
 
-guest_booted_or_gone() { guest_booted "$@" || { nap 0.5; guest_gone "$1"; }; }
+# between two boots a guest is gone for a while, before the first it may not be
+guest_booted_or_gone() { guest_booted "$@" || { nap 0.5; (($2 == 1)) && guest_gone "$1"; }; }
 
 # guest_run NAME COMMAND [SECONDS]: its output here, its exit code ours; 125 when the guest does not answer
 guest_run() {
