@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/*
+ * bench: what the ring and the block device can do on this machine, each
+ * beside a peer that does the same work in the same minute.
+ */
+#include "bench.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct bench_options options = {
+	.worker = "build/xpv-worker",
+	.dir = "/tmp",
+	.json = "build/bench.json",
+};
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: bench [--quick] [--only PART-OF-NAME] [--worker FILE]"
+		" [--dir DIR] [--json FILE]\n");
+	return 2;
+}
+
+static int parse(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"quick", no_argument, NULL, 'q'},
+		{"only", required_argument, NULL, 'o'},
+		{"worker", required_argument, NULL, 'w'},
+		{"dir", required_argument, NULL, 'd'},
+		{"json", required_argument, NULL, 'j'},
+		{NULL, 0, NULL, 0},
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (opt) {
+		case 'q':
+			options.quick = true;
+			break;
+		case 'o':
+			options.only = optarg;
+			break;
+		case 'w':
+			options.worker = optarg;
+			break;
+		case 'd':
+			options.dir = optarg;
+			break;
+		case 'j':
+			options.json = optarg;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return optind == argc ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	if (parse(argc, argv))
+		return usage();
+	bench_ring();
+	bench_disk();
+	report_write(options.json);
+	printf("\nwritten to %s\n", options.json);
+	return EXIT_SUCCESS;
+}
