@@ -21,6 +21,12 @@
  * the same kind; no offload is worth a longer walk.
  */
 #define MAX_IPV6_EXTENSIONS 8
+#define MAX_EXTENSION_LEN   2048u
+
+_Static_assert(ETH_HEADER_LEN + VLAN_TAG_LEN + IPV6_LEN +
+			       MAX_IPV6_EXTENSIONS * MAX_EXTENSION_LEN + 60 <=
+		       UINT16_MAX,
+	       "every header's offset fits into 16 bits");
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -49,7 +55,7 @@ static void parse_l4(const uint8_t *frame, uint32_t len, uint32_t at,
 	} else {
 		return;
 	}
-	if (at + size > len || at > UINT16_MAX)
+	if (at + size > len)
 		return;
 	h->proto = proto;
 	h->l4_at = (uint16_t)at;

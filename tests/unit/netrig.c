@@ -7,7 +7,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -76,6 +78,21 @@ void rig_set_mtu(const char *name, int mtu)
 	ifr.ifr_mtu = mtu;
 	ck_assert_int_eq(ioctl(sock, SIOCSIFMTU, &ifr), 0);
 	close(sock);
+}
+
+/* At once, unlike IFF_RUNNING. */
+bool rig_has_carrier(const char *name)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	struct ifreq ifr;
+
+	memset(&ifr, 0, sizeof(ifr));
+	strcpy(ifr.ifr_name, name);
+	ifr.ifr_data = (char *)&link;
+	ck_assert_int_eq(ioctl(sock, SIOCETHTOOL, &ifr), 0);
+	close(sock);
+	return link.data;
 }
 
 static int open_packet(void)

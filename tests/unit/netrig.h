@@ -80,5 +80,6 @@ unsigned int rig_open_fds(void);
 /* Set the interface up. */
 void rig_link_up(const char *name);
 void rig_set_mtu(const char *name, int mtu);
+bool rig_has_carrier(const char *name);
 
 #endif

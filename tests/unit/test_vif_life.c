@@ -126,6 +126,59 @@ START_TEST(unfinished_packet_waits_asleep)
 }
 END_TEST
 
+/* An unfinished packet of an earlier connection is forgotten. */
+START_TEST(unfinished_packet_ends_with_its_connection)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 3 * 4096};
+	struct xpv_netif_tx_response rsp[2];
+
+	ck_assert_int_eq(usernet_send(rig.u, &pkt), 3);
+	rig.u->tx.req_prod--;
+	usernet_push(rig.u);
+	rig_turns(&rig, 3);
+	rig_disconnect(&rig);
+	rig_connect(&rig);
+	/* As many slots as were seen of the other. */
+	pkt.len = 2 * 4096;
+	ck_assert_int_eq(usernet_send(rig.u, &pkt), 2);
+	usernet_push(rig.u);
+	ck_assert_uint_eq(rig_reap(&rig, rsp, 2), 2);
+}
+END_TEST
+
+/* The link is there while the guest is. */
+START_TEST(carrier_follows_the_guest)
+{
+	for (int i = 0; i < 3; i++) {
+		ck_assert(rig_has_carrier(RIG_NAME));
+		rig_disconnect(&rig);
+		ck_assert(!rig_has_carrier(RIG_NAME));
+		rig_connect_only(&rig);
+	}
+}
+END_TEST
+
+START_TEST(counters_count)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 100};
+	struct xpv_netif_tx_response rsp;
+
+	netframe_plain(sent, 100, 1);
+	usernet_send(rig.u, &pkt);
+	usernet_post(rig.u, 10);
+	usernet_push(rig.u);
+	ck_assert(rig_write(&rig, NULL, sent, 100));
+	ck_assert_uint_eq(rig_reap(&rig, &rsp, 1), 1);
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_PACKETS), 1);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_BYTES), 100);
+	/* And the probe of 60 bytes that came first. */
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_PACKETS), 2);
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_BYTES), 160);
+	ck_assert_str_eq(vif_counter_name(VIF_RX_DRAINED), "rx_drained");
+}
+END_TEST
+
 static unsigned int flood(unsigned int n, uint32_t len)
 {
 	unsigned int accepted = 0;
@@ -183,6 +236,10 @@ START_TEST(one_slot_holds_one_frame)
 	rig_turns(&rig, 100);
 	ck_assert_uint_eq(rig.vif->queue[0].rx_batch.nr, 1);
 	ck_assert_int_eq(usernet_receive(rig.u, &frame), 0);
+	/* It sleeps until there are as many slots as the frame takes. */
+	ck_assert(!rig.vif->queue[0].work.arm(&rig.vif->queue[0].work));
+	ck_assert_uint_eq(rig.u->rx.ring.shared->req_event,
+			  rig.vif->queue[0].rx.req_cons + 16);
 }
 END_TEST
 
@@ -371,6 +428,9 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, reconnects_leak_nothing);
 	tcase_add_test(tc, failed_connects_leak_nothing);
 	tcase_add_test(tc, unfinished_packet_waits_asleep);
+	tcase_add_test(tc, unfinished_packet_ends_with_its_connection);
+	tcase_add_test(tc, carrier_follows_the_guest);
+	tcase_add_test(tc, counters_count);
 	tcase_add_test(tc, stalled_guest_hoards_nothing);
 	tcase_add_test(tc, one_slot_holds_one_frame);
 	tcase_add_test(tc, frames_are_drained_after_a_while);
