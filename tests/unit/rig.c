@@ -165,9 +165,9 @@ void rig_check_alive(struct rig *rig)
 	ck_assert(rig_stamped(rig->fe->data, 4096, 8, 77));
 }
 
-void rig_reap(struct rig *rig, unsigned int queue, unsigned int n,
-	      void (*each)(const struct xpv_blk_response *rsp, void *arg),
-	      void *arg)
+void rig_await(struct rig *rig, unsigned int queue, unsigned int n,
+	       void (*each)(const struct xpv_blk_response *rsp, void *arg),
+	       void *arg)
 {
 	struct xpv_blk_response rsp[64];
 	unsigned int got = 0;

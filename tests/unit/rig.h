@@ -64,9 +64,9 @@ int rig_pages(struct rig *rig, enum xpv_blkif_op op, uint64_t sector,
 /* The ring is alive and the disk works. */
 void rig_check_alive(struct rig *rig);
 /* Take responses until @n have come; calls each(rsp, arg). */
-void rig_reap(struct rig *rig, unsigned int queue, unsigned int n,
-	      void (*each)(const struct xpv_blk_response *rsp, void *arg),
-	      void *arg);
+void rig_await(struct rig *rig, unsigned int queue, unsigned int n,
+	       void (*each)(const struct xpv_blk_response *rsp, void *arg),
+	       void *arg);
 /* Open descriptors of this process. */
 unsigned int rig_fds(void);
 /* Every sector of @bytes gets its number, from @first on, and @salt. */

@@ -17,6 +17,7 @@
 	X(vbd)                                                                 \
 	X(vbd_bad)                                                             \
 	X(vbd_life)                                                            \
+	X(attach)                                                              \
 	X(headers)                                                             \
 	X(tap)                                                                 \
 	X(vif)                                                                 \

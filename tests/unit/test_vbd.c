@@ -202,7 +202,7 @@ static void fill_ring(unsigned int queue, enum xpv_blkif_op op)
 	}
 	ck_assert_ptr_null(userblk_slot(rig.fe, queue));
 	userblk_push(rig.fe, queue);
-	rig_reap(&rig, queue, n, count_okay, seen);
+	rig_await(&rig, queue, n, count_okay, seen);
 }
 
 START_TEST(full_rings)
@@ -251,7 +251,7 @@ START_TEST(more_than_memory)
 		for (i = 0; i < 32; i++)
 			ck_assert(userblk_submit(rig.fe, 0, &req));
 		userblk_push(rig.fe, 0);
-		rig_reap(&rig, 0, 32, okay, NULL);
+		rig_await(&rig, 0, 32, okay, NULL);
 	}
 	ck_assert_int_eq(pread(rig.fd, back, sizeof(back), 64 * 512),
 			 sizeof(back));
@@ -317,7 +317,7 @@ START_TEST(barrier_orders)
 			ck_assert(userblk_submit(rig.fe, 0, &req));
 		}
 		userblk_push(rig.fe, 0);
-		rig_reap(&rig, 0, 5, okay, NULL);
+		rig_await(&rig, 0, 5, okay, NULL);
 		ck_assert_int_eq(pread(rig.fd, back, 4 * 4096, 800 * 512),
 				 4 * 4096);
 		ck_assert(rig_stamped(back, 4 * 4096, 800, 8 * round + 4));

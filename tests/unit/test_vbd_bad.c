@@ -317,7 +317,7 @@ START_TEST(bad_among_good)
 			ck_assert(userblk_submit(rig.fe, 0, &req));
 		}
 		userblk_push(rig.fe, 0);
-		rig_reap(&rig, 0, 32, count, n);
+		rig_await(&rig, 0, 32, count, n);
 	}
 	ck_assert_uint_eq(n[0], 3200);
 	ck_assert_uint_eq(n[1], 3200);

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The whole block path, but for the hypervisor: a frontend that shakes hands
+ * in the store with a real xpvd, I/O to its worker, the bytes in the file.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/user/attach.h"
+#include "rig.h"
+#include "suites.h"
+#include "toolstack.h"
+
+#define GUEST 5
+#define WAIT  10000
+
+static struct host host;
+
+static void setup(void)
+{
+	host_setup(&host);
+	host_domain(&host, GUEST, "a");
+}
+
+static void teardown(void)
+{
+	host_teardown(&host);
+}
+
+static struct hyper *open_guest(void)
+{
+	char spec[256];
+	struct hyper *h;
+
+	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
+	h = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN | HYPER_STORE);
+	ck_assert_ptr_nonnull(h);
+	return h;
+}
+
+static void begin(struct attach *a, struct hyper *guest, const struct vdev *d,
+		  const struct userblk_config *c)
+{
+	struct userblk *fe = userblk_new(guest, c);
+
+	ck_assert_ptr_nonnull(fe);
+	ck_assert_int_eq(attach_begin(a, fe, d->front, WAIT), 0);
+}
+
+static void end(struct attach *a)
+{
+	ck_assert_int_eq(attach_end(a, WAIT), 0);
+	ck_assert_int_eq(userblk_free(a->fe), 0);
+}
+
+static void transfer(struct attach *a, unsigned int queue, uint8_t op,
+		     unsigned int pages)
+{
+	struct xpv_blk_request req = {.op = op, .sector = 8 * queue};
+	int status = RIG_STATUS_NONE;
+
+	if (pages > XPV_BLKIF_DIRECT_SEGS)
+		userblk_indirect(a->fe, &req, a->fe->config.data_pages - 1, 0,
+				 pages);
+	else
+		userblk_segments(a->fe, &req, 0, pages);
+	ck_assert_int_eq(userblk_call(a->fe, queue, &req, WAIT, &status), 0);
+	ck_assert_int_eq(status, XPV_BLKIF_OKAY);
+}
+
+static void check_data(struct attach *a, unsigned int queue, unsigned int pages)
+{
+	static uint8_t disk[64 * 4096];
+	size_t bytes = pages * 4096ul;
+	int fd = open(host.disk, O_RDONLY | O_CLOEXEC);
+
+	rig_stamp(a->fe->data, bytes, 8 * queue, queue + pages);
+	transfer(a, queue, XPV_BLKIF_WRITE, pages);
+	ck_assert_int_eq(pread(fd, disk, bytes, 4096 * queue), (ssize_t)bytes);
+	ck_assert(rig_stamped(disk, bytes, 8 * queue, queue + pages));
+	memset(a->fe->data, 0, bytes);
+	transfer(a, queue, XPV_BLKIF_READ, pages);
+	ck_assert(rig_stamped(a->fe->data, bytes, 8 * queue, queue + pages));
+	transfer(a, queue, XPV_BLKIF_FLUSH, 0);
+	close(fd);
+}
+
+static const struct userblk_config configs[] = {
+	{.data_pages = 65},
+	{.data_pages = 65, .x86_32 = true},
+	{.data_pages = 65, .ring_order = 2},
+	{.data_pages = 65, .nr_queues = 2},
+	{.data_pages = 65, .nr_queues = 2, .ring_order = 3},
+};
+
+/* Each of them closes before the next one connects, as at a kexec. */
+START_TEST(connect_and_again)
+{
+	struct vdev d = vbd_add(&host, GUEST, RIG_DISK, host.disk, "w");
+	struct hyper *guest = open_guest();
+	struct attach a;
+	unsigned int i, q;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	for (i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		begin(&a, guest, &d, &configs[i]);
+		ck_assert_uint_eq(a.disk.sectors, 2048);
+		ck_assert_uint_eq(a.disk.info, 0);
+		ck_assert_uint_ge(a.disk.max_indirect, 32);
+		for (q = 0; q < a.fe->config.nr_queues; q++) {
+			check_data(&a, q, 1);
+			check_data(&a, q, 11);
+			check_data(&a, q, 64);
+		}
+		end(&a);
+		front_state(&d, XPV_STATE_INITIALISING);
+		wait_back(&d, XPV_STATE_INIT_WAIT);
+	}
+	hyper_close(guest);
+}
+END_TEST
+
+START_TEST(read_only)
+{
+	struct vdev d = vbd_add(&host, GUEST, RIG_DISK, host.disk, "r");
+	struct hyper *guest = open_guest();
+	struct xpv_blk_request req = {.op = XPV_BLKIF_WRITE};
+	int status = RIG_STATUS_NONE;
+	struct attach a;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	begin(&a, guest, &d, &configs[0]);
+	ck_assert_uint_eq(a.disk.info & XPV_VDISK_READONLY, XPV_VDISK_READONLY);
+	userblk_segments(a.fe, &req, 0, 1);
+	ck_assert_int_eq(userblk_call(a.fe, 0, &req, WAIT, &status), 0);
+	ck_assert_int_eq(status, XPV_BLKIF_ERROR);
+	transfer(&a, 0, XPV_BLKIF_READ, 1);
+	end(&a);
+	hyper_close(guest);
+}
+END_TEST
+
+Suite *attach_suite(void)
+{
+	Suite *s = suite_create("attach");
+	TCase *c = tcase_create("attach");
+
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_set_timeout(c, 120);
+	tcase_add_test(c, connect_and_again);
+	tcase_add_test(c, read_only);
+	suite_add_tcase(s, c);
+	return s;
+}
