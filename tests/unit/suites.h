@@ -28,6 +28,7 @@
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
 	X(hyper_crash)                                                         \
+	X(hyper_step)                                                          \
 	X(ipc)                                                                 \
 	X(supervisor)                                                          \
 	X(supervisor_bad)                                                      \
