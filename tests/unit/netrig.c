@@ -28,11 +28,10 @@ static const struct ipc_device device = {.class = IPC_VIF, .handle = 0};
 
 bool rig_missing(void)
 {
-	if (geteuid() == 0 && !access("/dev/net/tun", R_OK | W_OK))
+	/* Root without /dev/net/tun is no excuse: the tests then fail. */
+	if (geteuid() == 0)
 		return false;
-	fprintf(stderr, "skipped: %s\n",
-		geteuid() ? "a tap needs root" : "there is no /dev/net/tun");
-	ck_assert_msg(geteuid() != 0, "root, but /dev/net/tun is missing");
+	fprintf(stderr, "skipped: making a tap needs root\n");
 	return true;
 }
 

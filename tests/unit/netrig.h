@@ -39,7 +39,7 @@ struct netrig {
 	struct vif *vif;
 };
 
-/* Not root, or no tap device: says so; the test then returns. */
+/* Not root: says so; the suite then has no tests. */
 bool rig_missing(void);
 
 /* Features of a modern guest, an attached vif, a link that is up. */
