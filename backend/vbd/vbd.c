@@ -192,7 +192,8 @@ static void set_limits(struct vbd *vbd, const struct ipc_vbd_attach *a)
 	};
 }
 
-static struct vbd *vbd_make(struct worker *w, struct ipc_device id)
+struct vbd *vbd_make(struct worker *w, struct ipc_device id,
+		     const struct ipc_vbd_attach *a)
 {
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
 
@@ -211,6 +212,7 @@ static struct vbd *vbd_make(struct worker *w, struct ipc_device id)
 	vbd->work.run = vbd_run;
 	vbd->work.arm = vbd_arm;
 	vbd->work.owner = vbd;
+	set_limits(vbd, a);
 	loop_work_add(w->loop, &vbd->work);
 	return vbd;
 }
@@ -226,13 +228,12 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = EINVAL;
 		return NULL;
 	}
-	vbd = vbd_make(w, msg->dev);
+	vbd = vbd_make(w, msg->dev, a);
 	if (!vbd) {
 		reason_set(why, "out of memory for a disk");
 		errno = ENOMEM;
 		return NULL;
 	}
-	set_limits(vbd, a);
 	vbd->storage = open_storage(w, a, fds, nr_fds, why);
 	if (!vbd->storage) {
 		err = errno;

@@ -113,6 +113,12 @@ struct vbd {
 	struct vbd_requests copied_out;
 };
 
+/* ---- vbd.c ---- */
+
+/* Whole but for its storage, which the caller gives it. NULL: no memory. */
+struct vbd *vbd_make(struct worker *w, struct ipc_device id,
+		     const struct ipc_vbd_attach *a);
+
 /* ---- queue.c: one ring ---- */
 
 int queue_connect(struct vbd *vbd, struct vbd_queue *q,

@@ -17,6 +17,7 @@
 	X(vbd)                                                                 \
 	X(vbd_bad)                                                             \
 	X(vbd_life)                                                            \
+	X(vbd_order)                                                           \
 	X(attach)                                                              \
 	X(headers)                                                             \
 	X(tap)                                                                 \
