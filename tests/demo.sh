@@ -36,7 +36,7 @@ fact[disk_requests_per_s]=$(row "disk/null/qd-32/requests")
 cat <<END
 
 xpv: a Xen host with two guests on our rings
-  host       Xen ${fact[xen]}, dom0 Linux ${fact[dom0_kernel]}, xpvd with one worker a guest
+  host       Xen ${fact[xen]}, dom0 Linux ${fact[dom0_kernel]}, xpvd with ${fact[workers]} workers, one a guest
   PV guest   Linux ${fact[pv_kernel]}: disks ${fact[pv_disks]}, NICs ${fact[pv_nics]}, modules ${fact[pv_modules]}
   PVH guest  Linux ${fact[pvh_kernel]}: disks ${fact[pvh_disks]}, NICs ${fact[pvh_nics]}, modules ${fact[pvh_modules]}
   disk       ${fact[disk_mb_verified]} MB written by the guests, read again from dom0 with the same checksums, e2fsck clean

@@ -6,6 +6,8 @@
 
 fact() { echo "$1=$2" >>"$DIR/facts"; }
 : >"$DIR/facts"
+workers() { ps | grep -c '[x]pv-worker'; }
+no_workers() { [[ $(workers) = 0 ]]; }
 MB=24	# written to each guest's disk
 NET=32	# sent over TCP each way
 
@@ -24,8 +26,8 @@ for name in pv pvh; do
 	fact "${name}_modules" "$(guest_run $name 'cd /sys/module && echo xpv_*front' | tr ' ' ',')"
 	fact "${name}_disks" "$(guest_run $name 'cd /sys/block && echo xvd*' | tr ' ' ',')"
 	fact "${name}_nics" "$(guest_run $name 'cd /sys/class/net && echo eth*' | tr ' ' ',')"
-	fact "${name}_workers" "$(pgrep -fc "xpv-worker.*--domid[ =]$(guest_id $name)")"
 done
+fact workers "$(workers)"
 
 # disks: an ext4 tree in each guest, summed there and again here once the guest is gone
 for name in pv pvh; do
@@ -67,4 +69,4 @@ for name in pv pvh; do
 done
 fact disk_mb_verified $((2 * (MB + 8)))
 wait_until 10 no_vifs || fail "vifs left: $(vifs)"
-fact workers_left "$(pgrep -c xpv-worker || true)"
+wait_until 10 no_workers || fail "workers left: $(workers)"
