@@ -19,7 +19,6 @@ prepare() {
 	{ cat "$base/cpio" && stage_dom0 "$1" "$base"; } >"$BUILD/dom0.img" || return
 	cp "$base/xen" "$BUILD/xen"
 	cp "$(kernel_root "$DOM0_KERNEL")/vmlinux" "$BUILD/dom0.vmlinux"
-	rm -rf "$BUILD/stage"
 }
 
 # machine WORDS QEMU-ARGUMENTS...: boots; WORDS go to dom0's command line

@@ -26,6 +26,7 @@ guest_initrd() {
 	install -m755 "$LAB/guest/agent" "$stage/usr/sbin/agent"
 	for name in poweroff reboot halt; do install -m755 "$LAB/guest/poweroff" "$stage/usr/sbin/$name"; done
 	modules_to_load guest >"$stage/etc/modules"
+	echo ext4 >"$stage/etc/filesystems"	# which mount tries, and so the kernel loads
 	find "$stage/usr/lib/modules" -mindepth 1 -maxdepth 1 ! -name "$version" -exec rm -r {} + 2>/dev/null
 	[[ -d $stage/usr/lib/modules/$version ]] && index_modules "$base/root" "$stage" "$version"
 	close_libraries "$(pool_root)" "$stage" "$base/root" || return
@@ -45,10 +46,9 @@ index_modules() {
 
 modules_to_load() { list "$LAB/$1/modules" | sed -n 's/^load //p'; }
 
-# stage_guests OVERLAY: every guest kernel with its initramfs, default first, in the folder that dom0 sees
+# stage_guests OVERLAY: every guest kernel with its initramfs, in the folder that dom0 shares; it copies what it needs
 stage_guests() {
-	local version dir=$BUILD/guest
-	rm -rf "$dir"
+	local version dir=$SHARE/guest
 	for version in "${GUEST_KERNELS[@]}"; do
 		mkdir -p "$dir/$version"
 		ln "$(kernel_root "$version")/vmlinux" "$dir/$version/vmlinux" 2>/dev/null ||
@@ -68,6 +68,5 @@ stage_dom0() {
 	modules_to_load dom0 >"$stage/etc/modules"
 	cp -r "$LAB"/{lib,scenarios,dom0} "$stage/lab/"
 	close_libraries "$(pool_root)" "$stage" "$base/root" || return
-	mv "$BUILD/guest" "$stage/lab/"
 	pack "$stage"
 }

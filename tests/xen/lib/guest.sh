@@ -3,6 +3,7 @@
 # Guests: made with xl, spoken to through the agent on their console.
 
 GUEST_CONSOLE=/var/log/xen/console
+GUEST_IMAGES=/tmp/guest
 
 domains() { xl list 2>/dev/null | awk 'NR > 1 && $2 != 0 { print $2 }'; }
 guest_id() { xl domid "$1" 2>/dev/null; }
@@ -34,11 +35,12 @@ guest_create() {
 		esac
 		shift 2
 	done
+	guest_images "$version"
 	cat >"$config" <<-END
 		name = "$name"
 		type = "$kind"
-		kernel = "/lab/guest/$version/vmlinux"
-		ramdisk = "/lab/guest/$version/initrd"
+		kernel = "$GUEST_IMAGES/$version/vmlinux"
+		ramdisk = "$GUEST_IMAGES/$version/initrd"
 		extra = "console=hvc0 quiet mitigations=off nokaslr random.trust_cpu=on xpv.blk=$blk xpv.net=$net $append"
 		vcpus = $vcpus
 		memory = $mem
@@ -54,7 +56,16 @@ guest_create() {
 	echo "guest $name: ready $(seconds_since "$began") s after the call"
 }
 
-guest_kernel() { cat /lab/guest/default; }
+guest_kernel() { cat "$OUT/guest/default"; }
+
+# xl maps these files, which a shared folder does badly: memory holds those kernels that are in use
+guest_images() { # VERSION
+	local images=$GUEST_IMAGES/$1
+	[[ ! -e $images ]] || return 0
+	[[ -e $OUT/guest/$1 ]] || fail "the lab was built without a guest kernel $1 (XPV_GUEST_KERNELS)"
+	mkdir -p "$GUEST_IMAGES"
+	cp -r "$OUT/guest/$1" "$images"
+}
 
 # guest_console NAME: sets TTY to the terminal that its agent listens on
 guest_console() {
