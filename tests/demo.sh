@@ -16,7 +16,7 @@ tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest demo || {
 	exit 1
 }
 make --no-print-directory build/bench build/xpv-worker >/dev/null || exit 1
-build/bench --quick --out "$BENCH" >build/bench.log 2>&1 || {
+build/bench --quick --json "$BENCH" >build/bench.log 2>&1 || {
 	cat build/bench.log >&2
 	echo "make demo: FAILED in the ring benchmark" >&2
 	exit 1
@@ -30,8 +30,8 @@ import json, sys
 for row in json.load(open(sys.argv[1])):
     if row["name"] == sys.argv[2]:
         print("{:.0f}".format(row["value"]))' "$BENCH" "$1"; }
-fact[ring_requests_per_s]=$(row "ring/batch-32/requests")
-fact[disk_requests_per_s]=$(row "disk/null/qd-32/requests")
+fact[ring_requests_per_s]=$(row "ring batch 32")
+fact[disk_requests_per_s]=$(row "disk null read qd32")
 
 cat <<END
 

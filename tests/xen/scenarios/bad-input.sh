@@ -27,7 +27,7 @@ bad_disk "$WORK/missing" 'No such file'
 bad_disk "$WORK/folder" 'is a directory'
 bad_disk "$WORK/empty" 'is empty'
 bad_disk "$WORK/odd" '1000 bytes.*multiple of 512'
-bad_disk "$WORK/pipe" 'neither'
+bad_disk "$WORK/pipe" 'is a FIFO'
 mkdisk fixed 1
 chattr +i "$WORK/fixed" 2>/dev/null && { bad_disk "$WORK/fixed" 'not permitted'; chattr -i "$WORK/fixed"; }
 assert_equal "$(guest_run a 'ls /sys/block | grep -c xvd')" 1 "disks in the guest"
