@@ -408,6 +408,39 @@ START_TEST(disconnect_under_barrier)
 }
 END_TEST
 
+/* Small ones that keep coming do not starve a large one. */
+START_TEST(large_ones_get_memory)
+{
+	struct buffers *b = &vbd->common->buffers;
+	int small, large;
+	void *mem[8], *big;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		mem[i] = buffers_get(b, BUFFERS_PAGES / 8, &small);
+	ck_assert_ptr_null(buffers_get(b, 257, &large));
+	buffers_put(b, mem[0], BUFFERS_PAGES / 8);
+	ck_assert_ptr_null(buffers_get(b, 1, &small));
+	ck_assert_ptr_null(buffers_get(b, 257, &large));
+	buffers_put(b, mem[1], BUFFERS_PAGES / 8);
+	big = buffers_get(b, 257, &large);
+	ck_assert_ptr_nonnull(big);
+	mem[0] = buffers_get(b, 1, &small);
+	ck_assert_ptr_nonnull(mem[0]);
+	buffers_put(b, mem[0], 1);
+	/* Who goes away does not stand in the way. */
+	ck_assert_ptr_null(buffers_get(b, BUFFERS_PAGES, &large));
+	buffers_forget(b, &large);
+	buffers_put(b, big, 257);
+	big = buffers_get(b, BUFFERS_PAGES / 4, &small);
+	ck_assert_ptr_nonnull(big);
+	buffers_put(b, big, BUFFERS_PAGES / 4);
+	for (i = 2; i < 8; i++)
+		buffers_put(b, mem[i], BUFFERS_PAGES / 8);
+	ck_assert_uint_eq(b->in_use, 0);
+}
+END_TEST
+
 Suite *vbd_order_suite(void)
 {
 	Suite *s = suite_create("vbd_order");
@@ -424,6 +457,7 @@ Suite *vbd_order_suite(void)
 	tcase_add_test(c, memory_is_bounded);
 	tcase_add_test(c, disconnect_waits);
 	tcase_add_test(c, disconnect_under_barrier);
+	tcase_add_test(c, large_ones_get_memory);
 	suite_add_tcase(s, c);
 	return s;
 }
