@@ -93,11 +93,18 @@ rows = json.load(open('$LOGS/bench.json'))
 assert rows and all(r['value'] > 0 and r['name'] and r['unit'] for r in rows), rows"
 }
 
+# Our pair in full, PV and PVH; the other pairings on data; the second kernel series; what admins get wrong.
 part_lab() {
+	local runs=(:base :base@type=pvh disk-data@script=block-xpv disk-hotplug@script=block-xpv bad-input demo) type kernel
+	for type in pv pvh; do runs+=(":pair@front=stock,type=$type"); done
+	for kernel in $(tests/kernels.sh all | tail -n +2); do
+		runs+=(disk-hotplug@kernel="$kernel" net-hotplug@kernel="$kernel" ":pair@kernel=$kernel")
+	done
+	for type in pv pvh; do runs+=(":pair@back=stock,type=$type" ":pair@front=stock,back=stock,type=$type"); done
 	XPV_GUEST_KERNELS="$(tests/kernels.sh all | tr '\n' ' ')"
 	export XPV_GUEST_KERNELS
 	step lab-tree make lab-tree LAB_KERNELS=all || return
-	tests lab tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest :all
+	tests lab tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest "${runs[@]}"
 }
 
 tests/needs.sh check || exit 1
