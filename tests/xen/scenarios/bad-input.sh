@@ -46,8 +46,8 @@ guest=$(guest_id a)
 make_vbd() { # HANDLE FRONT-KEYS...
 	local back=/local/domain/0/backend/vbd/$guest/$1 front=/local/domain/$guest/device/vbd/$1
 	shift
-	xenstore-write "$front/backend" "$back" "$front/backend-id" 0 "$front/state" 1 "$@"
-	xenstore-write "$back/frontend" "$front" "$back/frontend-id" "$guest" "$back/online" 1 "$back/mode" "${mode:-w}" \
+	xenstore-write -- "$front/backend" "$back" "$front/backend-id" 0 "$front/state" 1 "$@"
+	xenstore-write -- "$back/frontend" "$front" "$back/frontend-id" "$guest" "$back/online" 1 "$back/mode" "${mode:-w}" \
 		"$back/params" "$WORK/rubbish" "$back/dev" xvdz "$back/device-type" disk \
 		"$back/physical-device-path" "$WORK/rubbish" "$back/hotplug-status" connected "$back/state" 1
 }
@@ -60,7 +60,7 @@ rubbish() { # HANDLE EXPECTED KEY VALUE ...
 	while (($#)); do keys+=("$front/$1" "$2"); shift 2; done
 	make_vbd "$handle"
 	wait_until 10 backend_waits "$handle" || fail "backend of $handle does not get to InitWait"
-	xenstore-write "${keys[@]}" "$front/state" 3
+	xenstore-write -- "${keys[@]}" "$front/state" 3
 	wait_until 10 has_error "$handle" || fail "no error node for ${keys[*]}"
 	assert_match "$(error_of "$handle")" "$expected" "error node"
 	assert_equal "$(xpvd_log | grep -c "vbd $guest/$handle.*${expected%%.\**}")" 1 "lines in the log for $expected"
