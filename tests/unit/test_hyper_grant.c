@@ -362,6 +362,25 @@ START_TEST(a_mapped_page_is_not_given_back)
 }
 END_TEST
 
+/* References are numbers of their domain: the same one is another's too. */
+START_TEST(a_mapping_keeps_its_own_page_only)
+{
+	uint32_t gref, same;
+	char *p = share(1, true, &gref), *q, *r;
+	struct hyper *third;
+
+	ck_assert_int_eq(hyper_local_domain_create(doms.machine, 6), 0);
+	third = doms_open(6, HYPER_SHARE);
+	r = third->ops->share(third, doms.back_id, 1, true, &same);
+	ck_assert_uint_eq(same, gref);
+	q = map(&gref, 1, RW);
+	ck_assert_int_eq(third->ops->unshare(third, r, 1), 0);
+	ck_assert_int_eq(unshare(p, 1), -EBUSY);
+	ck_assert_int_eq(unmap(q, 1), 0);
+	hyper_close(third);
+}
+END_TEST
+
 START_TEST(one_mapped_page_keeps_all)
 {
 	uint32_t grefs[3];
@@ -404,7 +423,7 @@ START_TEST(many_grants_come_and_go)
 		p = share(512, true, grefs);
 		ck_assert_int_eq(unshare(p, 512), 0);
 	}
-	for (int i = 0; i < 40000; i++) {
+	for (int i = 0; i < 70000; i++) {
 		grefs[1] = 31999;
 		ck_assert_ptr_null(map(grefs, 2, RW));
 	}
@@ -509,6 +528,7 @@ Suite *hyper_grant_suite(void)
 	tcase_add_test(l, copies_between_two_guests);
 	tcase_add_test(l, a_child_inherits_no_mapping);
 	tcase_add_test(l, a_mapped_page_is_not_given_back);
+	tcase_add_test(l, a_mapping_keeps_its_own_page_only);
 	tcase_add_test(l, one_mapped_page_keeps_all);
 	tcase_add_test(l, close_ends_mappings_and_grants);
 	tcase_add_test(l, many_grants_come_and_go);
