@@ -99,6 +99,7 @@ install: all
 	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)/etc/modprobe.d/xpv-backend.conf
 	install -D -m644 dom0-config/systemd/xpvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service
 	install -d $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
+	install -m644 README.md $(DESTDIR)$(PREFIX)/share/doc/xpv/README.md
 	install -m644 dom0-config/examples/* $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
 
 # In a guest: the frontend modules for its kernel, and the file that lets them win.

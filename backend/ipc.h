@@ -18,22 +18,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IPC_MAX_QUEUES	    16u
-#define IPC_MAX_RING_PAGES  16u /* ring-page-order 4 */
-#define IPC_MAX_FDS	    IPC_MAX_QUEUES
-#define IPC_TEXT	    256u
+#define IPC_MAX_QUEUES	   16u
+#define IPC_MAX_RING_PAGES 16u /* ring-page-order 4 */
+#define IPC_MAX_FDS	   IPC_MAX_QUEUES
+#define IPC_TEXT	   256u
 
 enum ipc_type {
 	IPC_NONE,
 	/* supervisor to worker */
-	IPC_ATTACH,	/* a device and its storage or tap, as fds */
-	IPC_CONNECT,	/* the frontend's rings */
+	IPC_ATTACH, /* a device and its storage or tap, as fds */
+	IPC_CONNECT, /* the frontend's rings */
 	IPC_DISCONNECT, /* finish what is in flight, unmap the rings */
-	IPC_DETACH,	/* disconnect and close the fds */
-	IPC_RESIZE,	/* vbd: the target's new size */
+	IPC_DETACH, /* disconnect and close the fds */
+	IPC_RESIZE, /* vbd: the target's new size */
 	/* worker to supervisor */
 	IPC_REPLY,
-	IPC_BROKEN,	/* the frontend broke the protocol; text says how. The
+	IPC_BROKEN, /* the frontend broke the protocol; text says how. The
 			 * rings are disconnected already. */
 	IPC_TYPES,
 };
@@ -50,12 +50,12 @@ struct ipc_device {
 };
 
 struct ipc_vbd_attach {
-	uint64_t sectors;	/* units of 512 bytes */
-	uint32_t sector_size;	/* logical, bytes */
+	uint64_t sectors; /* units of 512 bytes */
+	uint32_t sector_size; /* logical, bytes */
 	bool read_only;
-	bool direct;		/* the fd was opened with O_DIRECT */
+	bool direct; /* the fd was opened with O_DIRECT */
 	bool discard;
-	char target[IPC_TEXT];	/* for the log */
+	char target[IPC_TEXT]; /* for the log */
 };
 
 struct ipc_vbd_queue {
@@ -72,9 +72,9 @@ struct ipc_vbd_connect {
 };
 
 struct ipc_vif_attach {
-	char name[16];	 /* of the tap, for the log */
-	uint8_t mac[6];	 /* of the guest */
-	uint8_t nr_fds;	 /* tap queues handed over */
+	char name[16]; /* of the tap, for the log */
+	uint8_t mac[6]; /* of the guest */
+	uint8_t nr_fds; /* tap queues handed over */
 };
 
 struct ipc_vif_queue {
@@ -98,7 +98,7 @@ struct ipc_vif_connect {
 
 struct ipc_reply {
 	uint32_t request; /* enum ipc_type that is answered */
-	int32_t error;	  /* 0 or a negative errno */
+	int32_t error; /* 0 or a negative errno */
 	char text[IPC_TEXT];
 };
 

@@ -7,7 +7,7 @@ set -euo pipefail
 
 newest() {
 	local build
-	for build in /lib/modules/$1.*-amd64/build; do
+	for build in /lib/modules/"$1".*-amd64/build; do
 		[[ -e $build ]] && basename "$(dirname "$build")"
 	done | sort -V | tail -n 1
 }

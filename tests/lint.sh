@@ -19,7 +19,8 @@ rule() {
 	fi
 }
 
-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 | grep 'warning:' | rule format
+# Kernel code aligns the names of fields, which clang-format cannot; checkpatch looks after it.
+files '*.c' '*.h' ':!frontend/blk' ':!frontend/net' ':!frontend/compat.h' | xargs clang-format --dry-run 2>&1 | grep 'warning:' | rule format
 
 files | while read -r f; do
 	case $f in
@@ -51,10 +52,12 @@ checkpatch() {
 	fi
 	[[ -e $cache/checkpatch.pl ]] && echo "$cache/checkpatch.pl"
 }
+# compat.h must compare versions and name types; the rest are matters of patches, not of files
+ignored=LINUX_VERSION_CODE,CONSTANT_COMPARISON,NEW_TYPEDEFS,FILE_PATH_CHANGES,SPLIT_STRING
 if checkpatch=$(checkpatch); then
 	files 'frontend/blk/*.[ch]' 'frontend/net/*.[ch]' 'frontend/*.h' |
 		xargs "$checkpatch" --no-tree --terse --no-summary --quiet -f --max-line-length=100 \
-			--ignore FILE_PATH_CHANGES,LINUX_VERSION_CODE,SPLIT_STRING,INCLUDE_LINUX,CONST_STRUCT 2>&1 | rule checkpatch
+			--ignore "$ignored" 2>&1 | rule checkpatch
 else
 	echo "not ok lint-checkpatch: no checkpatch.pl in linux-source-6.1"
 	failed=1

@@ -12,7 +12,7 @@ here=dom0-config/deb
 package() {
 	local name=$1 arch=$2 root=$3
 	mkdir -p "$root/DEBIAN"
-	sed "s/@VERSION@/$version/; s/@SIZE@/$(du -sk "$root" | cut -f1)/" "$here/$name.control" >"$root/DEBIAN/control"
+	sed "/^#/d; s/@VERSION@/$version/; s/@SIZE@/$(du -sk "$root" | cut -f1)/" "$here/$name.control" >"$root/DEBIAN/control"
 	(cd "$root" && find etc -type f -printf '/%p\n' 2>/dev/null) >"$root/DEBIAN/conffiles" || true
 	for script in postinst prerm; do
 		[[ ! -e $here/$name.$script ]] || install -m755 "$here/$name.$script" "$root/DEBIAN/$script"
