@@ -24,12 +24,12 @@
 #include <linux/compiler.h>
 #include <asm/barrier.h>
 
-#define xpv_load_once(p)	 READ_ONCE(*(p))
-#define xpv_store_once(p, v)	 WRITE_ONCE(*(p), (v))
-#define xpv_load_acquire(p)	 virt_load_acquire(p)
-#define xpv_store_release(p, v)	 virt_store_release(p, v)
-#define xpv_mb()		 virt_mb()
-#define xpv_compiler_barrier()	 barrier()
+#define xpv_load_once(p)	READ_ONCE(*(p))
+#define xpv_store_once(p, v)	WRITE_ONCE(*(p), (v))
+#define xpv_load_acquire(p)	virt_load_acquire(p)
+#define xpv_store_release(p, v) virt_store_release(p, v)
+#define xpv_mb()		virt_mb()
+#define xpv_compiler_barrier()	barrier()
 
 #else
 
@@ -38,12 +38,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define xpv_load_once(p)	 __atomic_load_n((p), __ATOMIC_RELAXED)
-#define xpv_store_once(p, v)	 __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define xpv_load_acquire(p)	 __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define xpv_store_release(p, v)	 __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define xpv_mb()		 __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define xpv_compiler_barrier()	 __asm__ __volatile__("" ::: "memory")
+#define xpv_load_once(p)	__atomic_load_n((p), __ATOMIC_RELAXED)
+#define xpv_store_once(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define xpv_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define xpv_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define xpv_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define xpv_compiler_barrier()	__asm__ __volatile__("" ::: "memory")
 
 #endif
 

@@ -2,18 +2,18 @@
 #include "blkif.h"
 
 /* Fields that lie at the same place in both layouts. */
-#define REQ_OP		   0
-#define REQ_NR_SEGS	   1
-#define REQ_HANDLE	   2
-#define DISCARD_FLAG	   1
-#define INDIRECT_OP	   1
-#define INDIRECT_NR_SEGS   2
-#define SEG_GREF	   0
-#define SEG_FIRST	   4
-#define SEG_LAST	   5
-#define RSP_ID		   0
-#define RSP_OP		   8
-#define RSP_STATUS	   10
+#define REQ_OP		 0
+#define REQ_NR_SEGS	 1
+#define REQ_HANDLE	 2
+#define DISCARD_FLAG	 1
+#define INDIRECT_OP	 1
+#define INDIRECT_NR_SEGS 2
+#define SEG_GREF	 0
+#define SEG_FIRST	 4
+#define SEG_LAST	 5
+#define RSP_ID		 0
+#define RSP_OP		 8
+#define RSP_STATUS	 10
 
 const struct xpv_blkif_abi xpv_blkif_x86_64 = {
 	.protocol = "x86_64-abi",
@@ -64,8 +64,8 @@ const char *xpv_blk_verdict_str(enum xpv_blk_verdict verdict)
 		[XPV_BLK_NO_DISCARD] = "discard is not offered",
 	};
 
-	return (unsigned int)verdict < XPV_BLK_VERDICTS ? text[verdict] :
-							  "unknown verdict";
+	return (unsigned int)verdict < XPV_BLK_VERDICTS ? text[verdict]
+							: "unknown verdict";
 }
 
 enum xpv_blkif_status xpv_blk_verdict_status(enum xpv_blk_verdict verdict)
@@ -182,10 +182,9 @@ static enum xpv_blk_verdict decode_discard(const struct xpv_blkif_abi *abi,
 	return check_range(limits, req);
 }
 
-static enum xpv_blk_verdict
-decode_indirect_head(const struct xpv_blkif_abi *abi,
-		     const struct xpv_blk_limits *limits, const uint8_t *slot,
-		     struct xpv_blk_request *req)
+static enum xpv_blk_verdict decode_indirect_head(
+	const struct xpv_blkif_abi *abi, const struct xpv_blk_limits *limits,
+	const uint8_t *slot, struct xpv_blk_request *req)
 {
 	req->indirect = true;
 	req->op = slot[INDIRECT_OP];
@@ -235,10 +234,9 @@ enum xpv_blk_verdict xpv_blkif_decode(const struct xpv_blkif_abi *abi,
 	}
 }
 
-enum xpv_blk_verdict
-xpv_blkif_decode_indirect(const struct xpv_blk_limits *limits,
-			  const void *wire, struct xpv_blk_request *req,
-			  struct xpv_blk_seg *segs)
+enum xpv_blk_verdict xpv_blkif_decode_indirect(
+	const struct xpv_blk_limits *limits, const void *wire,
+	struct xpv_blk_request *req, struct xpv_blk_seg *segs)
 {
 	return decode_segs(limits, wire, req, segs);
 }

@@ -14,20 +14,20 @@
 
 #include "barrier.h"
 
-#define XPV_SECTOR_SHIFT	  9
-#define XPV_SECTOR_SIZE		  512u
-#define XPV_SECTORS_PER_PAGE	  8u
+#define XPV_SECTOR_SHIFT     9
+#define XPV_SECTOR_SIZE	     512u
+#define XPV_SECTORS_PER_PAGE 8u
 
 /* Wire limits. */
-#define XPV_BLKIF_DIRECT_SEGS	  11u
-#define XPV_BLKIF_INDIRECT_PAGES  8u
-#define XPV_BLKIF_SEGS_PER_PAGE	  512u
-#define XPV_BLKIF_SEG_SIZE	  8u /* gref u32, first u8, last u8, pad u16 */
+#define XPV_BLKIF_DIRECT_SEGS	 11u
+#define XPV_BLKIF_INDIRECT_PAGES 8u
+#define XPV_BLKIF_SEGS_PER_PAGE	 512u
+#define XPV_BLKIF_SEG_SIZE	 8u /* gref u32, first u8, last u8, pad u16 */
 /* What a backend of ours accepts in one indirect request. */
-#define XPV_BLKIF_MAX_SEGS	  256u
-#define XPV_BLKIF_MAX_RING_ORDER  4u
+#define XPV_BLKIF_MAX_SEGS	 256u
+#define XPV_BLKIF_MAX_RING_ORDER 4u
 /* The largest slot of any layout, bytes. */
-#define XPV_BLKIF_MAX_SLOT	  112u
+#define XPV_BLKIF_MAX_SLOT 112u
 
 /* Wire operations (BLKIF_OP_*). */
 enum xpv_blkif_op {
@@ -57,7 +57,7 @@ enum xpv_blkif_status {
 /* Where the fields of one layout lie, in bytes from the start of the slot. */
 struct xpv_blkif_abi {
 	const char *protocol; /* value of the `protocol` key */
-	uint8_t slot_size;    /* of the ring: the larger of the two below */
+	uint8_t slot_size; /* of the ring: the larger of the two below */
 	uint8_t id;
 	uint8_t sector;
 	uint8_t segments;
@@ -85,7 +85,7 @@ const struct xpv_blkif_abi *xpv_blkif_abi_by_name(const char *protocol);
 struct xpv_blk_seg {
 	uint32_t gref;
 	uint8_t first; /* 0-7 */
-	uint8_t last;  /* first-7 */
+	uint8_t last; /* first-7 */
 };
 
 static inline uint32_t xpv_blk_seg_sectors(const struct xpv_blk_seg *seg)
@@ -95,14 +95,14 @@ static inline uint32_t xpv_blk_seg_sectors(const struct xpv_blk_seg *seg)
 
 /* A block request as our code sees it, whatever its layout was. */
 struct xpv_blk_request {
-	uint64_t id;	     /* the front's, echoed in the response */
-	uint64_t sector;     /* first sector, units of 512 bytes */
+	uint64_t id; /* the front's, echoed in the response */
+	uint64_t sector; /* first sector, units of 512 bytes */
 	uint64_t nr_sectors; /* of the data, or of the discarded range */
-	uint8_t op;	     /* enum xpv_blkif_op; of an indirect: the inner one */
+	uint8_t op; /* enum xpv_blkif_op; of an indirect: the inner one */
 	bool indirect;
-	bool secure;	     /* discard only */
+	bool secure; /* discard only */
 	uint16_t handle;
-	uint16_t nr_segs;    /* of an indirect: in the indirect pages */
+	uint16_t nr_segs; /* of an indirect: in the indirect pages */
 	union {
 		struct xpv_blk_seg seg[XPV_BLKIF_DIRECT_SEGS];
 		uint32_t indirect_gref[XPV_BLKIF_INDIRECT_PAGES];
@@ -111,8 +111,8 @@ struct xpv_blk_request {
 
 /* What a device allows, against which its requests are checked. */
 struct xpv_blk_limits {
-	uint64_t sectors;      /* capacity, units of 512 bytes */
-	uint32_t align;	       /* logical sector, units of 512 bytes: 1 or 8 */
+	uint64_t sectors; /* capacity, units of 512 bytes */
+	uint32_t align; /* logical sector, units of 512 bytes: 1 or 8 */
 	uint32_t max_indirect; /* segments; 0: indirect requests are refused */
 	bool read_only;
 	bool discard;
@@ -122,15 +122,15 @@ struct xpv_blk_limits {
 /* Verdicts of the decoder. All but XPV_BLK_OK are answered with an error. */
 enum xpv_blk_verdict {
 	XPV_BLK_OK = 0,
-	XPV_BLK_BAD_OP,	       /* unknown: answered with EOPNOTSUPP */
-	XPV_BLK_BAD_INNER_OP,  /* indirect, but neither read nor write */
+	XPV_BLK_BAD_OP, /* unknown: answered with EOPNOTSUPP */
+	XPV_BLK_BAD_INNER_OP, /* indirect, but neither read nor write */
 	XPV_BLK_NO_SEGMENTS,
 	XPV_BLK_MANY_SEGMENTS,
-	XPV_BLK_BAD_SEGMENT,   /* last sector over 7 or before the first */
-	XPV_BLK_MISALIGNED,    /* not on the logical sector size */
-	XPV_BLK_OUT_OF_RANGE,  /* beyond the end, or the sum overflows */
+	XPV_BLK_BAD_SEGMENT, /* last sector over 7 or before the first */
+	XPV_BLK_MISALIGNED, /* not on the logical sector size */
+	XPV_BLK_OUT_OF_RANGE, /* beyond the end, or the sum overflows */
 	XPV_BLK_READ_ONLY,
-	XPV_BLK_NO_DISCARD,    /* not offered: answered with EOPNOTSUPP */
+	XPV_BLK_NO_DISCARD, /* not offered: answered with EOPNOTSUPP */
 	XPV_BLK_VERDICTS,
 };
 
@@ -163,10 +163,9 @@ static inline unsigned int xpv_blkif_indirect_pages(unsigned int nr_segs)
  * req->nr_segs descriptors (XPV_BLKIF_SEG_SIZE bytes each). Fills
  * segs[nr_segs] and req->nr_sectors.
  */
-enum xpv_blk_verdict
-xpv_blkif_decode_indirect(const struct xpv_blk_limits *limits,
-			  const void *wire, struct xpv_blk_request *req,
-			  struct xpv_blk_seg *segs);
+enum xpv_blk_verdict xpv_blkif_decode_indirect(
+	const struct xpv_blk_limits *limits, const void *wire,
+	struct xpv_blk_request *req, struct xpv_blk_seg *segs);
 
 /*
  * The front's side: write @req into @slot (abi->slot_size bytes, zeroed
@@ -181,7 +180,7 @@ void xpv_blkif_encode_seg(const struct xpv_blk_seg *seg, void *page,
 /* A response as our code sees it. */
 struct xpv_blk_response {
 	uint64_t id;
-	uint8_t op;	/* of the request; of an indirect: the inner one */
+	uint8_t op; /* of the request; of an indirect: the inner one */
 	int16_t status; /* enum xpv_blkif_status */
 };
 

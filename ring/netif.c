@@ -18,8 +18,8 @@ const char *xpv_net_verdict_str(enum xpv_net_verdict verdict)
 		[XPV_NET_FATAL_GSO] = "bad GSO size or type",
 	};
 
-	return (unsigned int)verdict < XPV_NET_VERDICTS ? text[verdict] :
-							  "unknown verdict";
+	return (unsigned int)verdict < XPV_NET_VERDICTS ? text[verdict]
+							: "unknown verdict";
 }
 
 static enum xpv_net_verdict take_gso(const struct xpv_netif_extra *extra,
@@ -60,9 +60,9 @@ static enum xpv_net_verdict take_extra(const struct xpv_netif_extra *extra,
 }
 
 /* The extras from slots[1] on; *at moves behind them. */
-static enum xpv_net_verdict
-take_extras(const struct xpv_netif_tx_request *slots, unsigned int nr,
-	    struct xpv_net_packet *pkt, unsigned int *at)
+static enum xpv_net_verdict take_extras(
+	const struct xpv_netif_tx_request *slots, unsigned int nr,
+	struct xpv_net_packet *pkt, unsigned int *at)
 {
 	struct xpv_netif_extra extra;
 	enum xpv_net_verdict verdict;
@@ -86,9 +86,10 @@ take_extras(const struct xpv_netif_tx_request *slots, unsigned int nr,
  * remains of the total. Slots past XPV_NETIF_MAX_SLOTS are counted and not
  * kept: the packet is dropped whole.
  */
-static enum xpv_net_verdict
-take_frags(const struct xpv_netif_tx_request *slots, unsigned int nr,
-	   struct xpv_net_packet *pkt, unsigned int *at)
+static enum xpv_net_verdict take_frags(const struct xpv_netif_tx_request *slots,
+				       unsigned int nr,
+				       struct xpv_net_packet *pkt,
+				       unsigned int *at)
 {
 	const struct xpv_netif_tx_request *slot = &slots[0];
 	uint32_t first = slots[0].size;
@@ -136,9 +137,9 @@ take_frags(const struct xpv_netif_tx_request *slots, unsigned int nr,
 	return XPV_NET_OK;
 }
 
-enum xpv_net_verdict
-xpv_netif_assemble(const struct xpv_netif_tx_request *slots, unsigned int nr,
-		   struct xpv_net_packet *pkt, unsigned int *used)
+enum xpv_net_verdict xpv_netif_assemble(
+	const struct xpv_netif_tx_request *slots, unsigned int nr,
+	struct xpv_net_packet *pkt, unsigned int *used)
 {
 	enum xpv_net_verdict verdict;
 	unsigned int at = 1;

@@ -12,7 +12,7 @@
 #include "barrier.h"
 
 /* Slots that a backend must accept for one packet; the wire's own minimum. */
-#define XPV_NETIF_MAX_SLOTS   18u
+#define XPV_NETIF_MAX_SLOTS 18u
 /* Slots that end the connection rather than the packet: an attack. */
 #define XPV_NETIF_FATAL_SLOTS 20u
 #define XPV_NETIF_MAX_PACKET  65535u
@@ -142,7 +142,7 @@ struct xpv_net_frag {
 	uint32_t gref;
 	uint16_t offset;
 	uint16_t size; /* 0 is allowed: such a slot holds nothing to copy */
-	uint16_t id;   /* of its tx request */
+	uint16_t id; /* of its tx request */
 };
 
 /*
@@ -176,12 +176,12 @@ enum xpv_net_verdict {
 	XPV_NET_INCOMPLETE, /* the packet's other slots are not on the ring */
 	XPV_NET_DROP_SLOTS, /* more slots than we accept */
 	XPV_NET_DROP_SHORT, /* less than an Ethernet header */
-	XPV_NET_DROP_LONG,  /* fragments exceed the packet's size */
-	XPV_NET_FATAL,	    /* values from here on end the connection */
+	XPV_NET_DROP_LONG, /* fragments exceed the packet's size */
+	XPV_NET_FATAL, /* values from here on end the connection */
 	XPV_NET_FATAL_SLOTS = XPV_NET_FATAL,
 	XPV_NET_FATAL_CROSS_PAGE, /* offset + size over one page */
-	XPV_NET_FATAL_EXTRA,	  /* unknown, or repeated beyond reason */
-	XPV_NET_FATAL_GSO,	  /* size 0 or unknown type */
+	XPV_NET_FATAL_EXTRA, /* unknown, or repeated beyond reason */
+	XPV_NET_FATAL_GSO, /* size 0 or unknown type */
 	XPV_NET_VERDICTS,
 };
 
@@ -194,8 +194,8 @@ const char *xpv_net_verdict_str(enum xpv_net_verdict verdict);
  * meaning on OK only, but for nr_extras, which every answer needs. On
  * INCOMPLETE nothing is used: call again when more slots are there.
  */
-enum xpv_net_verdict
-xpv_netif_assemble(const struct xpv_netif_tx_request *slots, unsigned int nr,
-		   struct xpv_net_packet *pkt, unsigned int *used);
+enum xpv_net_verdict xpv_netif_assemble(
+	const struct xpv_netif_tx_request *slots, unsigned int nr,
+	struct xpv_net_packet *pkt, unsigned int *used);
 
 #endif

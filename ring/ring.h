@@ -29,7 +29,7 @@
 
 #define XPV_RING_HEADER_SIZE 64
 /* The peer's index is impossible: stop using this ring (XSA-38, XSA-86). */
-#define XPV_RING_BROKEN	     (-1)
+#define XPV_RING_BROKEN (-1)
 
 struct xpv_sring {
 	uint32_t req_prod;
@@ -49,21 +49,21 @@ struct xpv_ring {
 	struct xpv_sring *shared;
 	uint8_t *slots;
 	uint32_t slot_size; /* bytes */
-	uint32_t entries;   /* power of two */
+	uint32_t entries; /* power of two */
 };
 
 struct xpv_front {
 	struct xpv_ring ring;
-	uint32_t req_prod;   /* next request to fill, ahead of req_pushed */
+	uint32_t req_prod; /* next request to fill, ahead of req_pushed */
 	uint32_t req_pushed; /* requests the back can see */
-	uint32_t rsp_cons;   /* next response to take */
+	uint32_t rsp_cons; /* next response to take */
 };
 
 struct xpv_back {
 	struct xpv_ring ring;
-	uint32_t rsp_prod;   /* next response to fill, ahead of rsp_pushed */
+	uint32_t rsp_prod; /* next response to fill, ahead of rsp_pushed */
 	uint32_t rsp_pushed; /* responses the front can see */
-	uint32_t req_cons;   /* next request to take */
+	uint32_t req_cons; /* next request to take */
 };
 
 /*

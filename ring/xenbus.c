@@ -46,22 +46,37 @@ const char *xpv_state_name(enum xpv_state state)
  * [CLD] only 1 (and 2 for fronts that were never closed) opens a new life.
  */
 static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
-	[UNK] = {[INI] = XPV_DO_INIT, [IWT] = XPV_DO_INIT, [ISD] = XPV_DO_INIT,
+	[UNK] = {[INI] = XPV_DO_INIT,
+		 [IWT] = XPV_DO_INIT,
+		 [ISD] = XPV_DO_INIT,
 		 [CON] = XPV_DO_INIT},
-	[INI] = {[UNK] = XPV_DO_INIT, [INI] = XPV_DO_INIT, [IWT] = XPV_DO_INIT,
-		 [ISD] = XPV_DO_INIT, [CON] = XPV_DO_INIT, [CLG] = XPV_DO_INIT,
+	[INI] = {[UNK] = XPV_DO_INIT,
+		 [INI] = XPV_DO_INIT,
+		 [IWT] = XPV_DO_INIT,
+		 [ISD] = XPV_DO_INIT,
+		 [CON] = XPV_DO_INIT,
+		 [CLG] = XPV_DO_INIT,
 		 [CLD] = XPV_DO_INIT},
-	[IWT] = {[ISD] = XPV_DO_CONNECT, [CON] = XPV_DO_CONNECT,
-		 [CLG] = XPV_DO_CLOSE, [CLD] = XPV_DO_CLOSED,
-		 [RCG] = XPV_DO_REFUSE, [RCD] = XPV_DO_REFUSE},
-	[ISD] = {[INI] = XPV_DO_CLOSED, [CON] = XPV_DO_CONNECT,
-		 [ISD] = XPV_DO_CONNECT, [CLG] = XPV_DO_CLOSE,
-		 [CLD] = XPV_DO_CLOSED, [RCG] = XPV_DO_REFUSE,
+	[IWT] = {[ISD] = XPV_DO_CONNECT,
+		 [CON] = XPV_DO_CONNECT,
+		 [CLG] = XPV_DO_CLOSE,
+		 [CLD] = XPV_DO_CLOSED,
+		 [RCG] = XPV_DO_REFUSE,
 		 [RCD] = XPV_DO_REFUSE},
-	[CON] = {[UNK] = XPV_DO_CLOSED, [INI] = XPV_DO_CLOSED,
-		 [IWT] = XPV_DO_CLOSED, [CLG] = XPV_DO_CLOSE,
+	[ISD] = {[INI] = XPV_DO_CLOSED,
+		 [CON] = XPV_DO_CONNECT,
+		 [ISD] = XPV_DO_CONNECT,
+		 [CLG] = XPV_DO_CLOSE,
+		 [CLD] = XPV_DO_CLOSED,
+		 [RCG] = XPV_DO_REFUSE,
+		 [RCD] = XPV_DO_REFUSE},
+	[CON] = {[UNK] = XPV_DO_CLOSED,
+		 [INI] = XPV_DO_CLOSED,
+		 [IWT] = XPV_DO_CLOSED,
+		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSED},
-	[CLG] = {[INI] = XPV_DO_CLOSED, [CLD] = XPV_DO_CLOSED,
+	[CLG] = {[INI] = XPV_DO_CLOSED,
+		 [CLD] = XPV_DO_CLOSED,
 		 [UNK] = XPV_DO_CLOSED},
 	[CLD] = {[INI] = XPV_DO_INIT, [IWT] = XPV_DO_INIT},
 };
@@ -71,20 +86,23 @@ static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
  * have not closed with died or was removed.
  */
 static const uint8_t front_table[XPV_STATES][XPV_STATES] = {
-	[INI] = {[IWT] = XPV_DO_PUBLISH, [CLG] = XPV_DO_CLOSE,
+	[INI] = {[IWT] = XPV_DO_PUBLISH,
+		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_NOTHING},
-	[ISD] = {[CON] = XPV_DO_CONNECT, [CLG] = XPV_DO_CLOSE,
+	[ISD] = {[CON] = XPV_DO_CONNECT,
+		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSE},
-	[CON] = {[CON] = XPV_DO_REFRESH, [CLG] = XPV_DO_CLOSE,
+	[CON] = {[CON] = XPV_DO_REFRESH,
+		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSE},
-	[CLG] = {[CLG] = XPV_DO_CLOSED, [CLD] = XPV_DO_CLOSED,
+	[CLG] = {[CLG] = XPV_DO_CLOSED,
+		 [CLD] = XPV_DO_CLOSED,
 		 [UNK] = XPV_DO_CLOSED},
 	[CLD] = {[IWT] = XPV_DO_PUBLISH},
 };
 
-static enum xpv_action
-look_up(const uint8_t table[XPV_STATES][XPV_STATES], enum xpv_state own,
-	enum xpv_state peer)
+static enum xpv_action look_up(const uint8_t table[XPV_STATES][XPV_STATES],
+			       enum xpv_state own, enum xpv_state peer)
 {
 	if ((unsigned int)own >= XPV_STATES || (unsigned int)peer >= XPV_STATES)
 		return XPV_DO_REFUSE;
@@ -102,13 +120,13 @@ enum xpv_action xpv_front_action(enum xpv_state own, enum xpv_state back)
 }
 
 const struct xpv_key_desc xpv_keys[XPV_KEY_COUNT] = {
-#define XPV_KEY_DESC(id, nm, ty, lo, hi, df)                                  \
-	[XPV_KEY_##id] = {                                                    \
-		.name = nm,                                                   \
-		.type = XPV_TYPE_##ty,                                        \
-		.min = lo,                                                    \
-		.max = hi,                                                    \
-		.def = df,                                                    \
+#define XPV_KEY_DESC(id, nm, ty, lo, hi, df)                                   \
+	[XPV_KEY_##id] = {                                                     \
+		.name = nm,                                                    \
+		.type = XPV_TYPE_##ty,                                         \
+		.min = lo,                                                     \
+		.max = hi,                                                     \
+		.def = df,                                                     \
 	},
 	XPV_KEYS(XPV_KEY_DESC)
 #undef XPV_KEY_DESC

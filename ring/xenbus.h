@@ -29,14 +29,14 @@ const char *xpv_state_name(enum xpv_state state);
 /* What an end does when it sees its peer in a state. */
 enum xpv_action {
 	XPV_DO_NOTHING = 0,
-	XPV_DO_INIT,	/* back: publish the offer, go to 2 */
+	XPV_DO_INIT, /* back: publish the offer, go to 2 */
 	XPV_DO_PUBLISH, /* front: publish rings, go to 3 (block) or 4 (net) */
 	XPV_DO_CONNECT, /* back: map the rings and go to 4;
 			 * front: read the back's keys and go to 4 */
-	XPV_DO_CLOSE,	/* stop and disconnect, go to 5 (back), 6 (front) */
-	XPV_DO_CLOSED,	/* disconnect and go to 6 */
+	XPV_DO_CLOSE, /* stop and disconnect, go to 5 (back), 6 (front) */
+	XPV_DO_CLOSED, /* disconnect and go to 6 */
 	XPV_DO_REFRESH, /* front: read keys that may change while connected */
-	XPV_DO_REFUSE,	/* the pair cannot be: `error` says so, then close */
+	XPV_DO_REFUSE, /* the pair cannot be: `error` says so, then close */
 };
 
 /*
@@ -57,7 +57,7 @@ enum xpv_action xpv_front_action(enum xpv_state own, enum xpv_state back);
 #define XPV_PATH_BACK	  "/local/domain/%u/backend/%s/%u/%u"
 #define XPV_PATH_FRONT	  "/local/domain/%u/device/%s/%u" /* front's domid */
 /* Where xenbus_dev_error() of Linux writes what is wrong with a backend. */
-#define XPV_PATH_ERROR	  "/local/domain/%u/error/backend/%s/%u/%u"
+#define XPV_PATH_ERROR "/local/domain/%u/error/backend/%s/%u/%u"
 /* Fires when any domain has gone or is going. */
 #define XPV_WATCH_RELEASE "@releaseDomain"
 

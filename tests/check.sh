@@ -53,9 +53,21 @@ unit() {
 
 part_build() {
 	step build-gcc make -j"$JOBS" all build/unit build/bench
+	step symbols symbols
 	step build-clang make -j"$JOBS" B=build/clang CC=clang all build/clang/unit build/clang/bench
 	step build-asan make -j"$JOBS" B=build/asan SAN=address,undefined CFLAGS='-O1 -g' all build/asan/unit
 	step build-tsan make -j"$JOBS" B=build/tsan SAN=thread CFLAGS='-O1 -g' all build/tsan/unit
+}
+
+# A function of ours with the name of a library's takes its place without a word from the linker.
+symbols() {
+	local program hidden
+	for program in build/xpvd build/xpv-worker build/xpv; do
+		hidden=$(comm -12 <(nm -g --defined-only "$program" | awk '$2 ~ /[TDBR]/ { print $3 }' | sort -u) \
+			<(ldd "$program" | awk '$3 ~ /\/lib(xen|uring|systemd|jansson)/ { print $3 }' |
+				xargs -n 1 nm -D --defined-only | awk '{ sub("@.*", "", $3); print $3 }' | grep -v '^_' | sort -u))
+		[[ -z $hidden ]] || { echo "$program hides library functions: $hidden"; return 1; }
+	done
 }
 
 part_modules() {

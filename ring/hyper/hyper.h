@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define XPV_DOMID_SELF	    0x7ff0u /* DOMID_SELF, xen/xen.h */
+#define XPV_DOMID_SELF		 0x7ff0u /* DOMID_SELF, xen/xen.h */
 #define XPV_DOMID_FIRST_RESERVED 0x7ff0u
 
 /* Parts of a handle. */
@@ -48,16 +48,16 @@ enum {
  */
 enum {
 	HYPER_COPY_OKAY = 0,
-	HYPER_COPY_ERROR = -1,	 /* GNTST_general_error, one of several */
+	HYPER_COPY_ERROR = -1, /* GNTST_general_error, one of several */
 };
 
 /* One end of a copy: bytes in a granted page, or in our own memory. */
 struct hyper_copy_end {
 	bool is_grant;
-	uint16_t domid;	 /* grant only */
+	uint16_t domid; /* grant only */
 	uint16_t offset; /* grant only: within the page */
-	uint32_t gref;	 /* grant only */
-	void *virt;	 /* own memory only; any alignment */
+	uint32_t gref; /* grant only */
+	void *virt; /* own memory only; any alignment */
 };
 
 /*
@@ -207,9 +207,8 @@ static inline void hyper_close(struct hyper *h)
 char *hyper_readf(struct hyper *h, uint32_t tx, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* write value printed by @fmt at "@dir/@key". */
-int hyper_writef(struct hyper *h, uint32_t tx, const char *dir,
-		 const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+int hyper_writef(struct hyper *h, uint32_t tx, const char *dir, const char *key,
+		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- a local machine (local.c), for tests and benchmarks ---- */
 
@@ -223,8 +222,8 @@ struct hyper_machine;
 struct hyper_machine *hyper_local_create(const char *path);
 void hyper_local_destroy(struct hyper_machine *m);
 /* "local:PATH:DOMID" for hyper_open(), valid while the machine lives. */
-const char *hyper_local_spec(struct hyper_machine *m, uint16_t domid,
-			     char *buf, size_t len);
+const char *hyper_local_spec(struct hyper_machine *m, uint16_t domid, char *buf,
+			     size_t len);
 /*
  * Domains: created and destroyed as a toolstack would. Domain 0 is there from
  * the start. A new one gets /local/domain/N, which it owns, with its domid in

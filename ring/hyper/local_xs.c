@@ -158,7 +158,7 @@ static int commit_change(struct lxs_store *s, const struct lxs_change *c)
 		rc = make_change(&s->root, c, &s->version);
 		if (!rc)
 			lxs_fire(s, c->path, tree_find(s->root, c->path),
-				parent_of(s->root, c->path));
+				 parent_of(s->root, c->path));
 		return rc;
 	}
 	if (!found)
@@ -172,7 +172,8 @@ static int commit_change(struct lxs_store *s, const struct lxs_change *c)
 	return rc;
 }
 
-static int change(struct lxs_client *c, struct lxs_tx *tx, struct lxs_change *what)
+static int change(struct lxs_client *c, struct lxs_tx *tx,
+		  struct lxs_change *what)
 {
 	int rc;
 
@@ -219,7 +220,7 @@ static int look(struct lxs_client *c, uint32_t tx_id, const char *path,
 /* ---- operations ---- */
 
 int lxs_get(struct lxs_client *c, uint32_t tx_id, const char *path,
-	   const struct tree_node **node)
+	    const struct tree_node **node)
 {
 	char full[XS_PATH_MAX + 1];
 	struct lxs_tx *tx;
@@ -230,7 +231,7 @@ int lxs_get(struct lxs_client *c, uint32_t tx_id, const char *path,
 }
 
 int lxs_set(struct lxs_client *c, uint32_t tx_id, const char *path,
-	   const char *value)
+	    const char *value)
 {
 	char full[XS_PATH_MAX + 1];
 	struct lxs_change what = {
@@ -302,7 +303,7 @@ int lxs_rm(struct lxs_client *c, uint32_t tx_id, const char *path)
 }
 
 int lxs_perms(struct lxs_client *c, uint32_t tx_id, const char *path,
-	     const struct tree_perm perms[2])
+	      const struct tree_perm perms[2])
 {
 	char full[XS_PATH_MAX + 1];
 	struct lxs_change what = {.kind = XS_PERMS, .path = full};
@@ -406,7 +407,7 @@ void lxs_store_exit(struct lxs_store *s)
 }
 
 void lxs_client_init(struct lxs_client *c, struct lxs_store *s, uint16_t domid,
-		    int wake)
+		     int wake)
 {
 	memset(c, 0, sizeof(*c));
 	c->store = s;

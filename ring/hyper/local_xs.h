@@ -63,37 +63,37 @@ struct lxs_client {
 int lxs_store_init(struct lxs_store *s);
 void lxs_store_exit(struct lxs_store *s);
 void lxs_client_init(struct lxs_client *c, struct lxs_store *s, uint16_t domid,
-		    int wake);
+		     int wake);
 void lxs_client_exit(struct lxs_client *c);
 
 int lxs_tx_start(struct lxs_client *c, uint32_t *tx);
 int lxs_tx_end(struct lxs_client *c, uint32_t tx, bool abort);
 /* The node itself, valid until the store is next changed. */
 int lxs_get(struct lxs_client *c, uint32_t tx, const char *path,
-	   const struct tree_node **node);
+	    const struct tree_node **node);
 int lxs_set(struct lxs_client *c, uint32_t tx, const char *path,
-	   const char *value);
+	    const char *value);
 int lxs_make(struct lxs_client *c, uint32_t tx, const char *path);
 int lxs_rm(struct lxs_client *c, uint32_t tx, const char *path);
 int lxs_perms(struct lxs_client *c, uint32_t tx, const char *path,
-	     const struct tree_perm perms[2]);
+	      const struct tree_perm perms[2]);
 
 /* local_xs_watch.c */
 /* The absolute form of a path; -EINVAL if it is not a valid one. */
 int lxs_canonical(const struct lxs_client *c, const char *path,
-		 char out[XS_PATH_MAX + 1]);
+		  char out[XS_PATH_MAX + 1]);
 int lxs_watch(struct lxs_client *c, const char *path, const char *token);
 int lxs_unwatch(struct lxs_client *c, const char *path, const char *token);
 /* -EAGAIN: none waits. */
 int lxs_next_event(struct lxs_client *c, char path[XS_PATH_MAX + 1],
-		  char token[XS_TOKEN_MAX + 1]);
+		   char token[XS_TOKEN_MAX + 1]);
 /* @node is what is, or was, at @path; @parent may be NULL. */
-void lxs_fire(struct lxs_store *s, const char *path, const struct tree_node *node,
-	     const struct tree_node *parent);
+void lxs_fire(struct lxs_store *s, const char *path,
+	      const struct tree_node *node, const struct tree_node *parent);
 /* As lxs_fire() on @path; and for its descendants those who watch just them. */
 void lxs_fire_removed(struct lxs_store *s, const char *path,
-		     const struct tree_node *node,
-		     const struct tree_node *parent);
+		      const struct tree_node *node,
+		      const struct tree_node *parent);
 /* "@introduceDomain" or "@releaseDomain". */
 void lxs_fire_special(struct lxs_store *s, const char *name);
 void lxs_watches_exit(struct lxs_client *c);

@@ -46,7 +46,7 @@ static bool valid(const char *path)
 }
 
 int lxs_canonical(const struct lxs_client *c, const char *path,
-		 char out[XS_PATH_MAX + 1])
+		  char out[XS_PATH_MAX + 1])
 {
 	int len;
 
@@ -107,7 +107,7 @@ static void queue_event(struct lxs_client *c, struct lxs_watch *w,
 }
 
 int lxs_next_event(struct lxs_client *c, char path[XS_PATH_MAX + 1],
-		  char token[XS_TOKEN_MAX + 1])
+		   char token[XS_TOKEN_MAX + 1])
 {
 	struct lxs_event *e = TAILQ_FIRST(&c->events);
 
@@ -155,8 +155,8 @@ static void fire(struct lxs_store *s, const char *path, bool exact,
 	}
 }
 
-void lxs_fire(struct lxs_store *s, const char *path, const struct tree_node *node,
-	     const struct tree_node *parent)
+void lxs_fire(struct lxs_store *s, const char *path,
+	      const struct tree_node *node, const struct tree_node *parent)
 {
 	fire(s, path, false, node, parent);
 }
@@ -177,8 +177,8 @@ static void fire_below(struct lxs_store *s, char path[XS_PATH_MAX + 1],
 }
 
 void lxs_fire_removed(struct lxs_store *s, const char *path,
-		     const struct tree_node *node,
-		     const struct tree_node *parent)
+		      const struct tree_node *node,
+		      const struct tree_node *parent)
 {
 	char below[XS_PATH_MAX + 1];
 
@@ -201,7 +201,7 @@ void lxs_fire_special(struct lxs_store *s, const char *name)
 /* ---- making and ending watches ---- */
 
 static struct lxs_watch *find(struct lxs_client *c, const char *full,
-			     const char *token)
+			      const char *token)
 {
 	struct lxs_watch *w;
 

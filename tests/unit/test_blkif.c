@@ -69,8 +69,7 @@ START_TEST(native_layout_is_xens)
 			  offsetof(blkif_request_indirect_t, indirect_grefs));
 	ck_assert_uint_eq(sizeof(struct blkif_request_segment),
 			  XPV_BLKIF_SEG_SIZE);
-	ck_assert_int_eq(BLKIF_MAX_SEGMENTS_PER_REQUEST,
-			 XPV_BLKIF_DIRECT_SEGS);
+	ck_assert_int_eq(BLKIF_MAX_SEGMENTS_PER_REQUEST, XPV_BLKIF_DIRECT_SEGS);
 	ck_assert_int_eq(BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST,
 			 XPV_BLKIF_INDIRECT_PAGES);
 	ck_assert_int_eq(BLKIF_OP_INDIRECT, XPV_BLKIF_INDIRECT);
@@ -145,9 +144,8 @@ START_TEST(discard_only_where_offered)
 {
 	struct xpv_blk_limits none = limits;
 
-	in = (struct xpv_blk_request){.op = XPV_BLKIF_DISCARD,
-				      .nr_sectors = 8,
-				      .secure = true};
+	in = (struct xpv_blk_request){
+		.op = XPV_BLKIF_DISCARD, .nr_sectors = 8, .secure = true};
 	none.discard_secure = false;
 	ck_assert_int_eq(pass(abis[0], &none), XPV_BLK_NO_DISCARD);
 	in.secure = false;
@@ -185,13 +183,13 @@ START_TEST(indirect_request_survives_the_wire)
 		ck_assert_mem_eq(out.indirect_gref, in.indirect_gref, 32);
 		for (unsigned int i = 0; i < 256; i++)
 			xpv_blkif_encode_seg(&seg, pages, i);
-		ck_assert_int_eq(xpv_blkif_decode_indirect(&limits, pages,
-							   &out, segs),
+		ck_assert_int_eq(xpv_blkif_decode_indirect(&limits, pages, &out,
+							   segs),
 				 XPV_BLK_OK);
 		ck_assert_uint_eq(out.nr_sectors, 512);
 		out.sector = 1000 - 511;
-		ck_assert_int_eq(xpv_blkif_decode_indirect(&limits, pages,
-							   &out, segs),
+		ck_assert_int_eq(xpv_blkif_decode_indirect(&limits, pages, &out,
+							   segs),
 				 XPV_BLK_OUT_OF_RANGE);
 	}
 	ck_assert_uint_eq(xpv_blkif_indirect_pages(1), 1);
@@ -279,8 +277,8 @@ START_TEST(segment_bounds)
 			in.seg[0].first = (uint8_t)first;
 			in.seg[0].last = (uint8_t)last;
 			ck_assert_int_eq(pass(abis[0], &limits),
-					 fine ? XPV_BLK_OK :
-						XPV_BLK_BAD_SEGMENT);
+					 fine ? XPV_BLK_OK
+					      : XPV_BLK_BAD_SEGMENT);
 		}
 	}
 }
@@ -317,8 +315,7 @@ START_TEST(alignment_of_4k_sectors)
 	in.seg[0].first = 1;
 	in.seg[0].last = 7;
 	ck_assert_int_eq(pass(abis[0], &lim), XPV_BLK_MISALIGNED);
-	in = (struct xpv_blk_request){.op = XPV_BLKIF_DISCARD,
-				      .nr_sectors = 4};
+	in = (struct xpv_blk_request){.op = XPV_BLKIF_DISCARD, .nr_sectors = 4};
 	ck_assert_int_eq(pass(abis[0], &lim), XPV_BLK_MISALIGNED);
 }
 END_TEST

@@ -145,8 +145,8 @@ START_TEST(short_packets)
 {
 	for (uint16_t size = 0; size < 20; size++) {
 		chain(1, size);
-		ck_assert_int_eq(assemble(1), size < 14 ? XPV_NET_DROP_SHORT :
-							  XPV_NET_OK);
+		ck_assert_int_eq(assemble(1),
+				 size < 14 ? XPV_NET_DROP_SHORT : XPV_NET_OK);
 		ck_assert_uint_eq(used, 1);
 	}
 }
@@ -191,9 +191,9 @@ START_TEST(gso)
 	for (unsigned int type = 0; type < 256; type++) {
 		extra = gso_extra((uint8_t)type, 100);
 		put_extra(1, &extra);
-		ck_assert_int_eq(assemble(2), type == 1 || type == 2 ?
-						      XPV_NET_OK :
-						      XPV_NET_FATAL_GSO);
+		ck_assert_int_eq(assemble(2), type == 1 || type == 2
+						      ? XPV_NET_OK
+						      : XPV_NET_FATAL_GSO);
 	}
 }
 END_TEST
@@ -209,8 +209,8 @@ START_TEST(extras_come_before_the_other_fragments)
 	put_extra(1, &extra);
 	hash.hash.value[0] = 0xab;
 	put_extra(2, &hash);
-	slots[3] = (struct xpv_netif_tx_request){.gref = 7, .size = 1000,
-						 .id = 8};
+	slots[3] =
+		(struct xpv_netif_tx_request){.gref = 7, .size = 1000, .id = 8};
 	for (unsigned int have = 0; have < 4; have++)
 		ck_assert_int_eq(assemble(have), XPV_NET_INCOMPLETE);
 	ck_assert_int_eq(assemble(4), XPV_NET_OK);

@@ -17,7 +17,7 @@ START_TEST(states_are_xens)
 	for (int s = 0; s < XPV_STATES; s++)
 		ck_assert_ptr_nonnull(xpv_state_name((enum xpv_state)s));
 	ck_assert_str_eq(xpv_state_name((enum xpv_state)9), "invalid");
-	ck_assert_str_eq(xpv_state_name((enum xpv_state)-1), "invalid");
+	ck_assert_str_eq(xpv_state_name((enum xpv_state) - 1), "invalid");
 }
 END_TEST
 
@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST(numbers_are_strict)
 {
-	static const char *const bad[] = {"",	"-1", "+1",  " 1", "1 ", "8x",
+	static const char *const bad[] = {"",	 "-1",	"+1", " 1",  "1 ", "8x",
 					  "0x8", "1.0", "\n", "1\n", "one"};
 	uint64_t value;
 

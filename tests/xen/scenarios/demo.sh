@@ -6,9 +6,11 @@
 
 fact() { echo "$1=$2" >>"$DIR/facts"; }
 : >"$DIR/facts"
-# shellcheck disable=SC2009 # dom0 has busybox's ps and no pgrep
+# dom0 has busybox's ps and no pgrep
+# shellcheck disable=SC2009
 workers() { ps | grep -c '[x]pv-worker'; }
-no_# shellcheck disable=SC2009 # dom0 has busybox's ps and no pgrep
+no_# dom0 has busybox's ps and no pgrep
+# shellcheck disable=SC2009
 workers() { [[ $(workers) = 0 ]]; }
 MB=24	# written to each guest's disk
 NET=32	# sent over TCP each way
