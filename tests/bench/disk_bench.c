@@ -39,6 +39,21 @@ uint64_t random_offset(void)
 	return (x >> 32) % (DISK_BYTES / REQUEST_SIZE) * REQUEST_SIZE;
 }
 
+uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t worker_cpu(void)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(lab.drive.pid, &clock) ? 0 : clock_ns(clock);
+}
+
 /* ---- latencies ---- */
 
 void latency_add(struct latencies *l, uint64_t ns)
@@ -154,12 +169,13 @@ static double disk_ours(void *arg)
 {
 	struct disk_load *load = arg;
 	struct xpv_blk_response rsp[DISK_DEPTH];
-	uint64_t sent[DISK_DEPTH], start, end, done = 0;
+	uint64_t sent[DISK_DEPTH], start, end, cpu, done = 0;
 	unsigned int i, left = load->depth;
 
 	pin_thread(0);
 	connect_disk(load->fd);
 	load->latencies.n = 0;
+	cpu = worker_cpu();
 	start = now_ns();
 	for (i = 0; i < load->depth; i++) {
 		sent[i] = start;
@@ -172,6 +188,7 @@ static double disk_ours(void *arg)
 	} while (end - start < load->duration);
 	while (left)
 		left -= (unsigned int)userblk_reap(lab.fe, 0, rsp, DISK_DEPTH);
+	load->cpu = (double)(worker_cpu() - cpu) / (double)done;
 	disconnect_disk();
 	return (double)done * 1e9 / (double)(end - start);
 }
@@ -213,6 +230,19 @@ static void report_latency(const char *name, struct latencies *l)
 	}
 }
 
+/* This one can be believed even on a machine that has other things to do. */
+static void report_cpu(const char *name, const struct disk_load *load,
+		       const char *peer)
+{
+	struct measure m = {.unit = "cpu ns", .value = load->cpu};
+
+	snprintf(m.name, sizeof(m.name), "%.64s worker", name);
+	m.peer = peer;
+	m.peer_value = load->peer_cpu;
+	m.ratio = load->peer_cpu / load->cpu;
+	report(&m);
+}
+
 static void measure(const char *what, struct disk_load *load)
 {
 	struct contest c = {.ours = disk_ours, .arg = load};
@@ -232,6 +262,7 @@ static void measure(const char *what, struct disk_load *load)
 		m.ratio = c.ratio;
 	}
 	report(&m);
+	report_cpu(m.name, load, m.peer);
 	report_latency(m.name, &load->latencies);
 	report_note("%.0f ns a request, probe %.0f ns, %u rounds, %u dropped",
 		    1e9 / c.value, c.probe, c.good, c.dropped);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define DISK_BYTES   (64u << 20)
 #define DISK_DEPTH   32u /* at most */
@@ -22,13 +23,19 @@ struct disk_load {
 	unsigned int depth;
 	bool write;
 	uint64_t duration; /* ns */
+	/* of the last round */
 	struct latencies latencies; /* of our side */
+	double cpu, peer_cpu; /* processor time a request, ns: of the worker,
+			       * and of the loop that is its peer. The
+			       * kernel's threads for each count, too. */
 };
 
 uint64_t random_offset(void);
 void latency_add(struct latencies *l, uint64_t ns);
 /* Sorts. @q in 0..1 */
 double latency_at(struct latencies *l, double q);
+
+uint64_t clock_ns(clockid_t clock);
 
 /* disk_peer.c: io_uring on the file itself; requests a second. */
 double disk_peer(void *arg);

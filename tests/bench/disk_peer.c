@@ -84,21 +84,24 @@ static unsigned int turn(struct peer *p, bool write)
 
 double disk_peer(void *arg)
 {
-	const struct disk_load *load = arg;
+	struct disk_load *load = arg;
 	struct peer p;
-	uint64_t start, end, done = 0;
+	uint64_t start, end, cpu, done = 0;
 	unsigned int i;
 
 	pin_thread(1); /* where the worker runs */
 	open_peer(&p, load->fd);
 	for (i = 0; i < load->depth; i++)
 		queue(&p, i, load->write);
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	start = now_ns();
 	do {
 		for (i = 0; i < 16; i++)
 			done += turn(&p, load->write);
 		end = now_ns();
 	} while (end - start < load->duration);
+	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	load->peer_cpu = (double)cpu / (double)done;
 	close_peer(&p);
 	return (double)done * 1e9 / (double)(end - start);
 }
