@@ -9,9 +9,7 @@ fact() { echo "$1=$2" >>"$DIR/facts"; }
 # dom0 has busybox's ps and no pgrep
 # shellcheck disable=SC2009
 workers() { ps | grep -c '[x]pv-worker'; }
-no_# dom0 has busybox's ps and no pgrep
-# shellcheck disable=SC2009
-workers() { [[ $(workers) = 0 ]]; }
+no_workers() { [[ $(workers) = 0 ]]; }
 MB=24	# written to each guest's disk
 NET=32	# sent over TCP each way
 
