@@ -124,7 +124,8 @@ deps: root
 	@tests/needs.sh
 
 demo: deps
-	@$(MAKE) --no-print-directory lab-tree
+	@echo 'Building the daemon, the tool and the modules.'
+	@$(MAKE) --no-print-directory -s lab-tree
 	@tests/demo.sh
 
 check: deps

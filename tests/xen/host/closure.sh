@@ -42,7 +42,7 @@ close_libraries() {
 			grep -qx "$name" "$LAB/host/stubs" && { install_stub "$root" "$dest" "$name"; continue; }
 			install_library "$root" "$dest" "$name"
 			missing=1
-		done < <(find "$dest" -type f ! -name '*.ko' ! -path '*/lab/*' -exec readelf -d {} + 2>/dev/null |
+		done < <(find "$dest" -type f ! -name '*.ko' ! -path "$dest/lab/*" -exec readelf -d {} + 2>/dev/null |
 			sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
 	done
 }
