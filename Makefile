@@ -125,7 +125,7 @@ deps: root
 
 demo: deps
 	@echo 'Building the daemon, the tool and the modules.'
-	@$(MAKE) --no-print-directory -s lab-tree
+	@$(MAKE) --no-print-directory -s -j$$(nproc) lab-tree
 	@tests/demo.sh
 
 check: deps

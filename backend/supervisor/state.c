@@ -304,7 +304,9 @@ static void attached(struct device *dev, const struct ipc_reply *reply)
 
 static void connected(struct device *dev, const struct ipc_reply *reply)
 {
-	bool adopted = dev->phase == PHASE_ADOPTED;
+	/* Or we and the supervisor before us have both asked for it. */
+	bool adopted = dev->phase == PHASE_ADOPTED ||
+		       dev->phase == PHASE_CONNECTED;
 
 	if (!reply->error || (adopted && reply->error == -EBUSY)) {
 		dev->phase = PHASE_CONNECTED;
@@ -339,6 +341,13 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 	/* Not what we asked for: what the supervisor before us did. */
 	if (dev->asked == reply->request)
 		dev->asked = IPC_NONE;
+	/*
+	 * The worker is still at what the supervisor before us asked for, and
+	 * answers that, too: until then the disk is in use.
+	 */
+	if (reply->error == -EBUSY && (reply->request == IPC_DISCONNECT ||
+				       reply->request == IPC_DETACH))
+		return;
 	switch (reply->request) {
 	case IPC_ATTACH:
 		attached(dev, reply);

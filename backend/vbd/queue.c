@@ -65,6 +65,7 @@ int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 
 	q->vbd = vbd;
 	STAILQ_INIT(&q->free);
+	STAILQ_INIT(&q->taken);
 	err = map_ring(q, c, ring_pages, why);
 	if (!err)
 		err = make_requests(q, why);
@@ -97,7 +98,8 @@ void queue_disconnect(struct vbd_queue *q)
 
 /* ---- requests ---- */
 
-static void release(struct vbd_request *rq)
+/* It needs its memory no more, and holds nobody up. */
+static void let_go(struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
 
@@ -108,10 +110,9 @@ static void release(struct vbd_request *rq)
 		q->barrier = NULL;
 		q->barrier_started = false;
 	}
-	STAILQ_INSERT_HEAD(&q->free, rq, next);
 }
 
-void queue_respond(struct vbd_request *rq)
+static void put_response(const struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
 	const struct xpv_blkif_abi *abi = q->vbd->abi;
@@ -124,7 +125,19 @@ void queue_respond(struct vbd_request *rq)
 
 	xpv_blkif_encode_response(abi, &rsp, slot);
 	xpv_back_put(&q->back, slot, abi->rsp_size);
-	release(rq);
+}
+
+void queue_respond(struct vbd_request *rq)
+{
+	struct vbd_queue *q = rq->queue;
+
+	let_go(rq);
+	rq->finished = true;
+	while ((rq = STAILQ_FIRST(&q->taken)) && rq->finished) {
+		STAILQ_REMOVE_HEAD(&q->taken, order);
+		put_response(rq);
+		STAILQ_INSERT_HEAD(&q->free, rq, next);
+	}
 }
 
 static bool blocked(const struct vbd_queue *q)
@@ -158,6 +171,8 @@ static void take_one(struct vbd_queue *q)
 	enum xpv_blk_verdict verdict;
 
 	STAILQ_REMOVE_HEAD(&q->free, next);
+	STAILQ_INSERT_TAIL(&q->taken, rq, order);
+	rq->finished = false;
 	xpv_back_take(&q->back, slot, abi->slot_size);
 	verdict = xpv_blkif_decode(abi, &q->vbd->limits, slot, &rq->req);
 	rq->status = (int16_t)xpv_blk_verdict_status(verdict);
@@ -248,8 +263,8 @@ void queue_abandon(struct vbd_queue *q)
 	/* The guest asks again on its next ring. */
 	buffers_forget(&q->vbd->common->buffers, q);
 	if (q->stalled)
-		release(q->stalled);
+		let_go(q->stalled);
 	q->stalled = NULL;
 	if (q->barrier && !q->barrier_started)
-		release(q->barrier);
+		let_go(q->barrier);
 }

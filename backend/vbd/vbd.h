@@ -51,7 +51,9 @@ struct vbd_request {
 	uint8_t *mem;
 	struct iovec iov;
 	struct storage_io io;
+	bool finished; /* its answer waits for those before it */
 	STAILQ_ENTRY(vbd_request) next;
+	STAILQ_ENTRY(vbd_request) order; /* of the ring */
 };
 
 STAILQ_HEAD(vbd_requests, vbd_request);
@@ -65,6 +67,13 @@ struct vbd_queue {
 	bool bound;
 	struct vbd_request *requests;
 	struct vbd_requests free;
+	/*
+	 * Unanswered, in the order of the ring. They are answered in it as
+	 * well: an answer takes the slot of the oldest request, and a worker
+	 * that takes over from a dead one has nothing else to tell what is
+	 * still to be done.
+	 */
+	struct vbd_requests taken;
 	/* Taken, but there was no memory for it. Nothing is taken after it. */
 	struct vbd_request *stalled;
 	/* Waits until it is the only unanswered one; then does its steps.
@@ -134,7 +143,7 @@ void queue_push(struct vbd_queue *q);
 bool queue_arm(struct vbd_queue *q);
 /* Forget what was taken and has not reached the storage. */
 void queue_abandon(struct vbd_queue *q);
-/* Answer with request->status and free the request. */
+/* Finished with request->status: answered and freed when its turn comes. */
 void queue_respond(struct vbd_request *rq);
 
 /* ---- request.c: one request ---- */

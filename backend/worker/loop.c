@@ -61,6 +61,18 @@ static struct loop_port *find_port(struct loop *loop, uint32_t port)
 	return NULL;
 }
 
+/* Events were lost. All rings are looked at anyway, but who was masked? */
+static void unmask_all(struct loop *loop)
+{
+	struct hyper *h = loop->hyper;
+	struct loop_port *p;
+	unsigned int i;
+
+	for (i = 0; i < PORT_BUCKETS; i++)
+		LIST_FOREACH(p, &loop->ports[i], next)
+			h->ops->evtchn_unmask(h, p->port);
+}
+
 /* A port is masked from evtchn_next() on: it cannot call twice in a turn. */
 static void serve_ports(struct loop_source *src, uint32_t events)
 {
@@ -74,9 +86,10 @@ static void serve_ports(struct loop_source *src, uint32_t events)
 		got = h->ops->evtchn_next(h);
 		if (got == -EINTR)
 			continue;
-		if (got ==
-		    -EFBIG) /* overflow: all rings are looked at anyway */
+		if (got == -EOVERFLOW) {
+			unmask_all(loop);
 			return;
+		}
 		if (got < 0) {
 			if (got != -EAGAIN)
 				loop->error = got;

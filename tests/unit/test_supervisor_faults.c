@@ -174,6 +174,41 @@ START_TEST(both_are_replaced)
 }
 END_TEST
 
+/*
+ * What a supervisor asked for just before it died the next one asks for again,
+ * and hears of both.
+ */
+START_TEST(worker_is_asked_twice)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct fake f;
+	pid_t worker;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	front_state(&d, XPV_STATE_CLOSED);
+	wait_back(&d, XPV_STATE_CLOSED);
+	front_state(&d, XPV_STATE_INITIALISING);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	worker = the_worker();
+	kill(worker, SIGSTOP);
+	fake_publish(&f, &d);
+	pause_ms(300);
+	host_stop_xpvd(&host, SIGKILL);
+	host_start_xpvd(&host);
+	pause_ms(500);
+	kill(worker, SIGCONT);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	stays_connected(&d);
+	ck_assert_int_eq(the_worker(), worker);
+	vdev_remove(&d);
+	fake_close(&f);
+}
+END_TEST
+
 static bool let_go(void *arg)
 {
 	struct fake *f = arg;
@@ -421,6 +456,7 @@ Suite *supervisor_faults_suite(void)
 	tcase_add_loop_test(tc, supervisor_is_replaced, 0, 2);
 	tcase_add_test(tc, worker_is_replaced);
 	tcase_add_test(tc, both_are_replaced);
+	tcase_add_test(tc, worker_is_asked_twice);
 	tcase_add_test(tc, supervisor_missed_things);
 	tcase_add_test(tc, only_one_supervisor);
 	tcase_add_test(tc, tap_comes_back);

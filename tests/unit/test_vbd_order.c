@@ -227,12 +227,13 @@ START_TEST(okay_when_storage_says_so)
 	ck_assert_uint_eq(submitted(), 3);
 	/* Reads go first: they need no copy before. */
 	answer(STORAGE_READ, 3, -EIO);
-	expect(3, XPV_BLKIF_ERROR);
+	expect_silence();
 	answer(STORAGE_WRITE, 1, 0);
 	expect(1, XPV_BLKIF_OKAY);
 	expect_silence();
 	answer(STORAGE_WRITE, 2, -ENOSPC);
 	expect(2, XPV_BLKIF_ERROR);
+	expect(3, XPV_BLKIF_ERROR);
 }
 END_TEST
 
@@ -340,6 +341,89 @@ START_TEST(only_discard_is_unsupported)
 	ask(3, XPV_BLKIF_WRITE_BARRIER, 0);
 	answer(STORAGE_FLUSH, 0, -EOPNOTSUPP);
 	expect(3, XPV_BLKIF_ERROR);
+}
+END_TEST
+
+/*
+ * A worker that dies leaves nothing but the ring: from the last answer on, it
+ * has to hold what is unanswered, all of it and nothing else.
+ */
+START_TEST(successor_finds_what_is_left)
+{
+	struct xpv_blk_request req;
+	uint8_t slot[XPV_BLKIF_MAX_SLOT];
+	struct xpv_blk_response rsp;
+	struct storage_io *io, *slow;
+	struct xpv_back next;
+	uint64_t answered = 0;
+	int n;
+
+	for (unsigned int i = 1; i <= 4; i++)
+		ask(i, XPV_BLKIF_DISCARD, 0);
+	turns();
+	/* The first is the slowest. */
+	slow = STAILQ_FIRST(&disk.submitted);
+	ck_assert_ptr_nonnull(slow);
+	STAILQ_REMOVE_HEAD(&disk.submitted, next);
+	STAILQ_FOREACH(io, &disk.submitted, next)
+		io->attempt = 0;
+	STAILQ_CONCAT(&disk.answered, &disk.submitted);
+	STAILQ_INSERT_TAIL(&disk.submitted, slow, next);
+	turns();
+	while (userblk_reap(fe, 0, &rsp, 1) == 1)
+		answered |= 1u << rsp.id;
+	ck_assert_int_eq(xpv_back_attach(&next, vbd->queue[0].ring,
+					 XPV_PAGE_SIZE,
+					 xpv_blkif_x86_64.slot_size),
+			 0);
+	for (n = xpv_back_pending(&next); n > 0; n--) {
+		xpv_back_take(&next, slot, sizeof(slot));
+		xpv_blkif_decode(&xpv_blkif_x86_64, &vbd->limits, slot, &req);
+		ck_assert_msg(!(answered & 1u << req.id),
+			      "request %u was answered and would be done again",
+			      (unsigned int)req.id);
+		answered |= 1u << req.id;
+	}
+	ck_assert_uint_eq(answered, 0x1e);
+	answer(STORAGE_DISCARD, 1, 0);
+}
+END_TEST
+
+static int overflows;
+static unsigned int unmasked;
+static struct hyper_ops flooded;
+static int (*unmask)(struct hyper *h, uint32_t port);
+
+static int next_or_overflow(struct hyper *h)
+{
+	(void)h;
+	return overflows-- > 0 ? -EOVERFLOW : -EAGAIN;
+}
+
+static int counted_unmask(struct hyper *h, uint32_t port)
+{
+	unmasked++;
+	return unmask(h, port);
+}
+
+/* Events were lost: no reason to end, and every port has to work again. */
+START_TEST(events_overflow)
+{
+	const struct hyper_ops *ops = back->ops;
+
+	flooded = *ops;
+	unmask = ops->evtchn_unmask;
+	flooded.evtchn_next = next_or_overflow;
+	flooded.evtchn_unmask = counted_unmask;
+	back->ops = &flooded;
+	overflows = 1;
+	ask(1, XPV_BLKIF_WRITE, 1);
+	turns();
+	back->ops = ops;
+	ck_assert_int_lt(overflows, 1);
+	ck_assert_uint_eq(unmasked, 1);
+	answer(STORAGE_WRITE, 1, 0);
+	expect(1, XPV_BLKIF_OKAY);
 }
 END_TEST
 
@@ -454,6 +538,8 @@ Suite *vbd_order_suite(void)
 	tcase_add_test(c, barrier_drains_and_holds);
 	tcase_add_test(c, barrier_fails);
 	tcase_add_test(c, only_discard_is_unsupported);
+	tcase_add_test(c, successor_finds_what_is_left);
+	tcase_add_test(c, events_overflow);
 	tcase_add_test(c, memory_is_bounded);
 	tcase_add_test(c, disconnect_waits);
 	tcase_add_test(c, disconnect_under_barrier);

@@ -10,8 +10,8 @@ fact() { echo "$1=$2" >>"$DIR/facts"; }
 # shellcheck disable=SC2009
 workers() { ps | grep -c '[x]pv-worker'; }
 no_workers() { [[ $(workers) = 0 ]]; }
-MB=24	# written to each guest's disk
-NET=32	# sent over TCP each way
+MB=12	# written to each guest's disk
+NET=16	# sent over TCP each way
 
 make_bridge xenbr0 192.168.77.1/24
 for name in pv pvh; do
@@ -36,8 +36,8 @@ for name in pv pvh; do
 	guest_must $name "mkfs.ext4 -q /dev/xvda && mount /dev/xvda /mnt && mkdir /mnt/tree && cd /mnt/tree &&
 		for i in \$(seq $((MB / 2))); do head -c 2M /dev/urandom >file-\$i; done && sync"
 	guest_run $name "cd /mnt/tree && $TREE_SUMS" >"$WORK/$name.sums"
-	guest_must $name "umount /mnt && dd if=/dev/urandom of=/dev/xvdb bs=1M count=8 conv=fsync 2>/dev/null"
-	guest_run $name "head -c 8M /dev/xvdb | sha256sum" >"$WORK/$name-data.sum"
+	guest_must $name "umount /mnt && dd if=/dev/urandom of=/dev/xvdb bs=1M count=4 conv=fsync 2>/dev/null"
+	guest_run $name "head -c 4M /dev/xvdb | sha256sum" >"$WORK/$name-data.sum"
 done
 
 # the network: ping, TCP both ways with checksums, guest to guest
@@ -55,7 +55,7 @@ for way in to from; do
 	guest_run pv "iperf3 -s -1 -D" >/dev/null
 	wait_until 10 guest_run pv "netstat -ltn | grep -q :5201"
 	# shellcheck disable=SC2086
-	fact "tcp_${way}_guest_mbit" "$(iperf3 -c 192.168.77.2 -t 3 -f m $flag | awk '/receiver/ { print $(NF - 2) }')"
+	fact "tcp_${way}_guest_mbit" "$(iperf3 -c 192.168.77.2 -t 2 -f m $flag | awk '/receiver/ { print $(NF - 2) }')"
 done
 
 guest_shutdown pv
@@ -67,8 +67,8 @@ for name in pv pvh; do
 	assert cmp "$WORK/$name.sums" "$WORK/$name.dom0.sums"
 	assert_equal "$(wc -l <"$WORK/$name.sums")" $((MB / 2)) "files of guest $name"
 	assert e2fsck -fn "$WORK/$name-root"
-	assert_equal "$(head -c 8M "$WORK/$name-data" | sha256sum)" "$(cat "$WORK/$name-data.sum")" "second disk of $name"
+	assert_equal "$(head -c 4M "$WORK/$name-data" | sha256sum)" "$(cat "$WORK/$name-data.sum")" "second disk of $name"
 done
-fact disk_mb_verified $((2 * (MB + 8)))
+fact disk_mb_verified $((2 * (MB + 4)))
 wait_until 10 no_vifs || fail "vifs left: $(vifs)"
 wait_until 10 no_workers || fail "workers left: $(workers)"
