@@ -39,7 +39,7 @@ static bool offers(struct xpv_net_device *dev, enum xpv_key key)
 	return read_number(dev, dev->xbdev->otherend, key);
 }
 
-/* Checksum offload has a key that says no for IPv4, one that says yes for v6. */
+/* Checksum offload: IPv4's key says no, IPv6's says yes. */
 void xpv_net_read_offer(struct xpv_net_device *dev,
 			struct xpv_net_offer *offer)
 {
