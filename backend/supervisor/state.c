@@ -305,8 +305,8 @@ static void attached(struct device *dev, const struct ipc_reply *reply)
 static void connected(struct device *dev, const struct ipc_reply *reply)
 {
 	/* Or we and the supervisor before us have both asked for it. */
-	bool adopted = dev->phase == PHASE_ADOPTED ||
-		       dev->phase == PHASE_CONNECTED;
+	bool adopted =
+		dev->phase == PHASE_ADOPTED || dev->phase == PHASE_CONNECTED;
 
 	if (!reply->error || (adopted && reply->error == -EBUSY)) {
 		dev->phase = PHASE_CONNECTED;
@@ -345,8 +345,8 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 	 * The worker is still at what the supervisor before us asked for, and
 	 * answers that, too: until then the disk is in use.
 	 */
-	if (reply->error == -EBUSY && (reply->request == IPC_DISCONNECT ||
-				       reply->request == IPC_DETACH))
+	if (reply->error == -EBUSY &&
+	    (reply->request == IPC_DISCONNECT || reply->request == IPC_DETACH))
 		return;
 	switch (reply->request) {
 	case IPC_ATTACH:
