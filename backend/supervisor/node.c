@@ -34,8 +34,12 @@ int device_read(struct device *dev)
 	else if (err)
 		return err;
 	dev->peer = XPV_STATE_UNKNOWN;
+	/*
+	 * A store that was lost a moment ago says "not alive" too, and no
+	 * device may close for that: ask it something that it must know.
+	 */
 	if (!ops(dev)->domain_alive(h, (uint16_t)dev->key.domid))
-		return 0;
+		return key_state(h, 0, dev->back, &dev->own);
 	err = key_state(h, 0, dev->front, &dev->peer);
 	return err == -ENOENT || err == -EINVAL ? 0 : err;
 }
