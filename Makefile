@@ -28,11 +28,12 @@ LIBS	:= liburing libsystemd jansson xenstore xenevtchn xengnttab
 # := on purpose: one pkg-config a run. Empty on a machine where `make deps` is still to run.
 PKG_CF	:= $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LD	:= $(shell pkg-config --libs $(LIBS) 2>/dev/null)
-CPPFLAGS += -D_GNU_SOURCE -I. -Iring -DXPV_VERSION='"$(VERSION)"' -DXPV_LIBEXEC='"$(LIBEXEC)"'
+# What the code needs, apart from CFLAGS, CPPFLAGS and LDFLAGS, which are the user's to set.
+OUR_CPP := -D_GNU_SOURCE -I. -Iring -DXPV_VERSION='"$(VERSION)"' -DXPV_LIBEXEC='"$(LIBEXEC)"'
 CFLAGS	?= -O2 -g
-CFLAGS	+= -std=c11 $(WARN) $(PKG_CF) -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
-CFLAGS	+= $(if $(findstring thread,$(SAN)),-Wno-tsan)
-LDFLAGS += -pthread $(if $(SAN),-fsanitize=$(SAN))
+OUR_C	:= -std=c11 $(WARN) $(PKG_CF) -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+	   $(if $(findstring thread,$(SAN)),-Wno-tsan)
+OUR_LD	:= -pthread $(if $(SAN),-fsanitize=$(SAN))
 
 # ---- userspace -------------------------------------------------------------
 
@@ -56,7 +57,7 @@ all: $(PROGRAMS)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(OUR_CPP) $(CPPFLAGS) $(CFLAGS) $(OUR_C) -MMD -MP -c $< -o $@
 
 # Made anew each time: ar would keep the object of a file that was deleted.
 $(B)/ring.a: $(call obj,$(RING_SRC))
@@ -75,7 +76,7 @@ $(B)/unit: | $(B)/xpvd $(B)/xpv-worker
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(PROGRAMS) $(B)/unit $(B)/bench:
-	$(CC) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
+	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -56,8 +56,13 @@ part_build() {
 	step symbols symbols
 	step build-clang make -j"$JOBS" B=build/clang CC=clang all build/clang/unit build/clang/bench
 	step build-asan make -j"$JOBS" B=build/asan SAN=address,undefined CFLAGS='-O1 -g' all build/asan/unit
+	step asan-is-on sanitized build/asan/xpv-worker __asan_report
 	step build-tsan make -j"$JOBS" B=build/tsan SAN=thread CFLAGS='-O1 -g' all build/tsan/unit
+	step tsan-is-on sanitized build/tsan/xpv-worker __tsan_read
 }
+
+# A build that lost its sanitizer's flags would pass every test.
+sanitized() { nm "$1" | grep -q " U $2\| [Tt] $2"; }
 
 # A function of ours with the name of a library's takes its place without a word from the linker.
 symbols() {
@@ -92,7 +97,7 @@ part_unit() {
 	tests unit-tsan unit build/tsan $TSAN_SUITES
 }
 # what runs threads or processes over shared memory
-TSAN_SUITES='ring'
+TSAN_SUITES='ring storage'
 
 part_lint() { tests lint tests/lint.sh; }
 
