@@ -94,10 +94,10 @@ no_warnings() {
 part_unit() {
 	tests unit unit build
 	tests unit-asan unit build/asan
-	tests unit-tsan unit build/tsan $TSAN_SUITES
+	tests unit-tsan unit build/tsan "${TSAN_SUITES[@]}"
 }
 # what runs threads or processes over shared memory
-TSAN_SUITES='ring storage'
+TSAN_SUITES=(ring storage)
 
 part_lint() { tests lint tests/lint.sh; }
 
