@@ -24,14 +24,10 @@ build/bench --quick --json "$BENCH" >build/bench.log 2>&1 || {
 
 declare -A fact
 while IFS='=' read -r key value; do fact[$key]=$value; done <"$FACTS"
-# row NAME: value and unit of a row of the benchmark
-row() { python3 -c '
-import json, sys
-for row in json.load(open(sys.argv[1])):
-    if row["name"] == sys.argv[2]:
-        print("{:.0f}".format(row["value"]))' "$BENCH" "$1"; }
-fact[ring_requests_per_s]=$(row "ring batch 32")
-fact[disk_requests_per_s]=$(row "disk null read qd32")
+# row NAME: value of a row of the benchmark
+row() { jq -er --arg name "$1" '.[] | select(.name == $name) | .value | floor' "$BENCH"; }
+fact[ring_requests_per_s]=$(row "ring batch 32") || exit 1
+fact[disk_requests_per_s]=$(row "disk null read qd32") || exit 1
 
 cat <<END
 
