@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rig.h"
 #include "suites.h"
@@ -204,10 +203,12 @@ START_TEST(reconnects)
 		ck_assert_int_eq(drive_connect(&rig.drive, RIG_DISK, rig.fe),
 				 0);
 	}
-	/* The broker closes its end of a handle a moment after us. */
-	for (round = 0; round < 200 && rig_fds() != fds; round++)
-		usleep(10000);
-	ck_assert_uint_eq(rig_fds(), fds);
+	/*
+	 * The broker frees a handle's slot a moment after us, so a new handle
+	 * may take another slot and keep its eventfd: a few more, and no more.
+	 * A leak would show as one for each of 90 new frontends or 900 rounds.
+	 */
+	ck_assert_uint_le(rig_fds(), fds + 8);
 	rig_check_alive(&rig);
 }
 END_TEST
