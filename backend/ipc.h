@@ -51,10 +51,30 @@ struct ipc_device {
 
 struct ipc_vbd_attach {
 	uint64_t sectors; /* units of 512 bytes */
-	uint32_t sector_size; /* logical, bytes */
+	uint32_t sector_size; /* logical, bytes: 512 or 4096 */
+	uint32_t physical_sector_size; /* bytes, a power of two */
+	/* Bytes; what the storage does best, it takes any. */
+	uint32_t discard_granularity;
+	uint32_t discard_alignment;
+	bool discard;
+	bool discard_secure;
 	bool read_only;
 	bool direct; /* the fd was opened with O_DIRECT */
-	bool discard;
+	/* Nobody looks at pages of an O_DIRECT write once it is done, as a
+	 * network below might that sends twice: pages mapped from the guest
+	 * may be handed to the kernel. */
+	bool direct_io_safe;
+	uint8_t cache; /* enum storage_cache, not DEFAULT */
+	uint8_t full; /* enum storage_full */
+	uint8_t engine; /* enum storage_engine */
+	/* What the frontend was offered. */
+	bool persistent;
+	uint8_t max_ring_order;
+	uint16_t max_queues;
+	uint16_t max_indirect; /* segments */
+	/* A flush has failed since the toolstack made the disk, a negative
+	 * errno: none succeeds any more. */
+	int32_t flush_error;
 	char target[IPC_TEXT]; /* for the log */
 };
 

@@ -109,6 +109,26 @@ enum storage_engine {
 	STORAGE_ENGINE_AUTO, /* io_uring; threads where that is refused */
 	STORAGE_ENGINE_URING,
 	STORAGE_ENGINE_POOL, /* threads */
+	STORAGE_ENGINES,
+};
+
+/* What the page cache is used for, and when a write is durable. */
+enum storage_cache {
+	/* Direct where that is possible, else writethrough. A storage that is
+	 * open has one of those below. */
+	STORAGE_CACHE_DEFAULT,
+	STORAGE_CACHE_DIRECT, /* around it; durable with the next flush */
+	STORAGE_CACHE_WRITETHROUGH, /* durable before it is done */
+	STORAGE_CACHE_WRITEBACK, /* durable with the next flush */
+	STORAGE_CACHE_UNSAFE, /* durable when the kernel likes: no flushes */
+	STORAGE_CACHES,
+};
+
+/* What becomes of a write for which there is no space. */
+enum storage_full {
+	STORAGE_FULL_PAUSE, /* it waits until there is */
+	STORAGE_FULL_ERROR, /* it fails */
+	STORAGE_FULLS,
 };
 
 /*

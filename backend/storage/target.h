@@ -17,6 +17,8 @@ struct target {
 	uint32_t logical_sector_size; /* what the descriptor demands, bytes */
 	uint32_t physical_sector_size;
 	uint32_t discard_granularity; /* bytes; 0: cannot discard */
+	uint32_t discard_alignment; /* bytes: where the first granule begins */
+	bool discard_secure; /* so that nothing of it can be found again */
 	bool is_block;
 	bool read_only;
 	bool direct;

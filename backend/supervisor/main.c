@@ -33,6 +33,7 @@ static int usage(FILE *out)
 		"usage: xpvd [OPTIONS]\n"
 		"  --hyper SPEC     xen (default) or local:PATH:DOMID\n"
 		"  --worker PATH    (default " XPV_LIBEXEC "/xpv-worker)\n"
+		"  --config FILE    (default " CONFIG_FILE ")\n"
 		"  --run-dir DIR    where workers are recorded, so that the\n"
 		"                   next xpvd finds them (default /run/xpv)\n"
 		"  --foreground     (default)\n"
@@ -48,6 +49,7 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 		{"hyper", required_argument, NULL, 'y'},
 		{"worker", required_argument, NULL, 'w'},
 		{"run-dir", required_argument, NULL, 'r'},
+		{"config", required_argument, NULL, 'c'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -62,6 +64,8 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 			sv->worker_path = optarg;
 		else if (opt == 'r')
 			sv->run_dir = optarg;
+		else if (opt == 'c')
+			sv->config_path = optarg;
 		else if (opt == 'v')
 			return puts("xpvd " XPV_VERSION) < 0;
 		else if (opt != 'f')
@@ -138,12 +142,18 @@ int main(int argc, char **argv)
 		.hyper_spec = "xen",
 		.worker_path = XPV_LIBEXEC "/xpv-worker",
 		.run_dir = "/run/xpv",
+		.config_path = CONFIG_FILE,
 	};
+	struct reason why;
 	int err = parse(argc, argv, &sv);
 
 	if (err >= 0)
 		return err;
 	log_init();
+	if (config_read(sv.config_path, &sv.config, &why)) {
+		log_daemon(LOG_ERR, "%s", why.text);
+		return EXIT_FAILURE;
+	}
 	raise_limits();
 	err = record_open(&sv);
 	if (err) {

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
 
+#include "../config.h"
 #include "hyper/hyper.h"
 
 struct device;
@@ -21,6 +22,8 @@ struct supervisor {
 	const char *hyper_spec;
 	const char *worker_path;
 	const char *run_dir; /* where a later supervisor finds the workers */
+	const char *config_path;
+	struct config config;
 
 	/* watch.c */
 	struct hyper *hyper; /* HYPER_STORE; NULL while the store is away */

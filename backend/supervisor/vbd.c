@@ -13,157 +13,68 @@
 
 /* ---- the host's side ---- */
 
-static int read_mode(struct device *dev, struct reason *why)
-{
-	static const char *const reading[] = {"r", "ro"};
-	static const char *const writing[] = {"w", "rw", "w!"};
-	char *mode;
-	int err = key_text(dev->sv->hyper, dev->back, XPV_KEY_MODE, &mode, why);
-
-	if (err)
-		return err;
-	err = -EINVAL;
-	for (size_t i = 0; i < sizeof(reading) / sizeof(*reading); i++)
-		if (!strcmp(mode, reading[i]))
-			err = 1;
-	for (size_t i = 0; i < sizeof(writing) / sizeof(*writing); i++)
-		if (!strcmp(mode, writing[i]))
-			err = 0;
-	if (err < 0)
-		key_complain(why, dev->back, XPV_KEY_MODE, mode, "r or w");
-	else
-		dev->vbd.read_only = err == 1;
-	free(mode);
-	return err < 0 ? err : 0;
-}
-
 static int vbd_prepare(struct device *dev, struct reason *why)
 {
-	return read_mode(dev, why);
+	return vbd_read_options(dev, why);
 }
 
-/* "8:1", hexadecimal, as the stock hotplug scripts write it. */
-static int device_number_path(struct device *dev, const char *text, char **path,
-			      struct reason *why)
+static void vbd_release(struct device *dev)
 {
-	unsigned int major, minor;
-	char end;
-
-	if (sscanf(text, "%x:%x%c", &major, &minor, &end) != 2) {
-		key_complain(why, dev->back, XPV_KEY_PHYSICAL_DEVICE, text,
-			     "MAJOR:MINOR in hexadecimal");
-		return -EINVAL;
-	}
-	if (asprintf(path, "/dev/block/%u:%u", major, minor) < 0)
-		return -ENOMEM;
-	return 0;
+	vbd_close_disk(dev);
 }
 
-/* Where the hotplug script says the disk is. *path is to be freed. */
-static int target_path(struct device *dev, char **path, struct reason *why)
+/* What was offered once stands in the store for as long as the device does. */
+static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
+		      struct reason *why)
 {
 	struct hyper *h = dev->sv->hyper;
-	char *number;
-	int err =
-		key_text(h, dev->back, XPV_KEY_PHYSICAL_DEVICE_PATH, path, why);
+	uint32_t queues, order, indirect;
+	int err = key_u32(h, dev->back, XPV_KEY_MQ_MAX_QUEUES, &queues, why);
 
-	if (err || *path)
-		return err;
-	err = key_text(h, dev->back, XPV_KEY_PHYSICAL_DEVICE, &number, why);
+	if (!err)
+		err = key_u32(h, dev->back, XPV_KEY_MAX_RING_ORDER, &order,
+			      why);
+	if (!err)
+		err = key_u32(h, dev->back, XPV_KEY_MAX_INDIRECT, &indirect,
+			      why);
 	if (err)
 		return err;
-	if (number) {
-		err = device_number_path(dev, number, path, why);
-		free(number);
-		return err;
-	}
-	err = key_text(h, dev->back, XPV_KEY_PARAMS, path, why);
-	if (err || (*path && **path))
-		return err;
-	free(*path);
-	*path = NULL;
-	key_complain(why, dev->back, XPV_KEY_PHYSICAL_DEVICE_PATH, NULL,
-		     "the path of the disk");
-	return -EINVAL;
-}
-
-/*
- * Past the page cache where that is possible without a change of what the
- * guest sees: a file keeps sectors of 512 bytes wherever it is stored.
- */
-static int open_at(const char *path, bool read_only, struct target *t,
-		   struct reason *why)
-{
-	int err = target_open(path, read_only, true, t, why);
-
-	if (!err && (t->is_block || t->logical_sector_size == XPV_SECTOR_SIZE))
-		return 0;
-	if (!err)
-		target_close(t);
-	else if (err != -EINVAL)
-		return err;
-	return target_open(path, read_only, false, t, why);
-}
-
-static int open_target(struct device *dev, struct reason *why)
-{
-	struct vbd *vbd = &dev->vbd;
-	bool discard;
-	char *path;
-	int err;
-
-	if (vbd->open)
-		return 0;
-	err = read_mode(dev, why);
-	if (!err)
-		err = key_flag(dev->sv->hyper, dev->back,
-			       XPV_KEY_DISCARD_ENABLE, &discard, why);
-	if (!err)
-		err = target_path(dev, &path, why);
-	if (err)
-		return err;
-	err = open_at(path, vbd->read_only, &vbd->target, why);
-	if (!err) {
-		vbd->open = true;
-		vbd->discard = discard && !vbd->read_only &&
-			       vbd->target.discard_granularity;
-		snprintf(vbd->path, sizeof(vbd->path), "%s", path);
-		device_log(dev, LOG_INFO, "%s, %" PRIu64 " bytes, %s%s", path,
-			   vbd->target.size,
-			   vbd->read_only ? "read-only" : "writable",
-			   vbd->target.direct ? ""
-					      : ", through the page cache");
-	}
-	free(path);
-	/* Whatever is wrong with it, the device cannot be had. */
-	return err ? -EINVAL : 0;
+	a->max_queues = (uint16_t)queues;
+	a->max_ring_order = (uint8_t)order;
+	a->max_indirect = (uint16_t)indirect;
+	a->persistent = dev->vbd.options.persistent;
+	return key_flag(h, dev->back, XPV_KEY_DIRECT_IO_SAFE,
+			&a->direct_io_safe, why);
 }
 
 static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
 	struct ipc_vbd_attach *a = &msg->vbd_attach;
-	struct vbd *vbd = &dev->vbd;
-	int err = open_target(dev, why);
+	const struct vbd *vbd = &dev->vbd;
+	const struct disk *d = &vbd->disk;
+	int err = vbd_open_disk(dev, why);
 
+	if (!err)
+		err = read_offer(dev, a, why);
 	if (err)
 		return err;
-	a->sectors = vbd->target.size / XPV_SECTOR_SIZE;
-	a->sector_size = vbd->target.logical_sector_size;
-	a->read_only = vbd->read_only;
-	a->direct = vbd->target.direct;
+	a->sectors = disk_sectors(d, d->target.size);
+	a->sector_size = d->sector_size;
+	a->physical_sector_size = d->physical_sector_size;
 	a->discard = vbd->discard;
+	a->discard_granularity = d->target.discard_granularity;
+	a->discard_alignment = d->target.discard_alignment;
+	a->discard_secure = vbd->discard && d->target.discard_secure;
+	a->read_only = vbd->read_only;
+	a->direct = d->target.direct;
+	a->cache = (uint8_t)d->cache;
+	a->full = (uint8_t)vbd->options.full;
+	a->engine = (uint8_t)vbd->options.engine;
 	snprintf(a->target, sizeof(a->target), "%s", vbd->path);
-	fds[0] = vbd->target.fd;
+	fds[0] = d->target.fd;
 	*nr_fds = 1;
 	return 0;
-}
-
-static void vbd_release(struct device *dev)
-{
-	if (dev->vbd.open)
-		target_close(&dev->vbd.target);
-	dev->vbd.open = false;
 }
 
 /* ---- what we publish ---- */
@@ -213,38 +124,58 @@ static int put_all(struct device *dev, uint32_t tx, const struct entry *entry,
 #define PUT_ALL(dev, tx, entries)                                              \
 	put_all(dev, tx, entries, sizeof(entries) / sizeof((entries)[0]))
 
+/*
+ * Once for the life of the device: a frontend that has seen a limit holds us
+ * to it when it comes back (blkfront stops dead when max-indirect shrinks),
+ * whatever xpvd.conf says by then.
+ */
+static int offer_limit(struct device *dev, uint32_t tx, enum xpv_key key,
+		       uint64_t value)
+{
+	int there = key_there(dev->sv->hyper, dev->back, key);
+
+	return there ? (there < 0 ? there : 0)
+		     : device_put(dev, tx, key, value);
+}
+
 static int vbd_offer(struct device *dev, uint32_t tx)
 {
-	const struct entry offer[] = {
-		{XPV_KEY_MAX_RING_ORDER, XPV_BLKIF_MAX_RING_ORDER},
-		{XPV_KEY_MQ_MAX_QUEUES, max_queues()},
-		{XPV_KEY_MAX_INDIRECT, XPV_BLKIF_MAX_SEGS},
+	const struct disk_options *o = &dev->vbd.options;
+	const struct entry limits[] = {
+		{XPV_KEY_MAX_RING_ORDER, o->ring_order},
+		{XPV_KEY_MQ_MAX_QUEUES, o->queues ? o->queues : max_queues()},
+		{XPV_KEY_MAX_INDIRECT, o->indirect},
+	};
+	const struct entry features[] = {
 		{XPV_KEY_FEATURE_FLUSH, 1},
 		{XPV_KEY_FEATURE_BARRIER, 1},
 	};
+	int err = 0;
 
-	return PUT_ALL(dev, tx, offer);
+	for (size_t i = 0; !err && i < sizeof(limits) / sizeof(*limits); i++)
+		err = offer_limit(dev, tx, limits[i].key, limits[i].value);
+	return err ? err : PUT_ALL(dev, tx, features);
 }
 
 static int vbd_publish(struct device *dev, uint32_t tx)
 {
-	const struct target *t = &dev->vbd.target;
+	const struct disk *d = &dev->vbd.disk;
 	uint32_t flags;
 	int err = info(dev, &flags);
 
 	const struct entry disk[] = {
-		{XPV_KEY_SECTORS, t->size / XPV_SECTOR_SIZE},
-		{XPV_KEY_SECTOR_SIZE, t->logical_sector_size},
-		{XPV_KEY_PHYSICAL_SECTOR_SIZE, t->physical_sector_size},
+		{XPV_KEY_SECTORS, disk_sectors(d, d->target.size)},
+		{XPV_KEY_SECTOR_SIZE, d->sector_size},
+		{XPV_KEY_PHYSICAL_SECTOR_SIZE, d->physical_sector_size},
 		{XPV_KEY_INFO, flags},
 		{XPV_KEY_FEATURE_FLUSH, 1},
 		{XPV_KEY_FEATURE_BARRIER, 1},
 		{XPV_KEY_FEATURE_DISCARD, dev->vbd.discard},
 	};
 	const struct entry discard[] = {
-		{XPV_KEY_DISCARD_GRANULARITY, t->discard_granularity},
-		{XPV_KEY_DISCARD_ALIGNMENT, 0},
-		{XPV_KEY_DISCARD_SECURE, 0},
+		{XPV_KEY_DISCARD_GRANULARITY, d->target.discard_granularity},
+		{XPV_KEY_DISCARD_ALIGNMENT, d->target.discard_alignment},
+		{XPV_KEY_DISCARD_SECURE, d->target.discard_secure},
 	};
 
 	if (!err)
@@ -257,7 +188,7 @@ static int vbd_publish(struct device *dev, uint32_t tx)
 /* A supervisor before us attached it: we have yet to see what it is. */
 static int vbd_settled(struct device *dev, struct reason *why)
 {
-	int err = open_target(dev, why);
+	int err = vbd_open_disk(dev, why);
 
 	return err ? err : 1;
 }
@@ -342,13 +273,16 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 {
 	struct ipc_vbd_connect *c = &msg->vbd_connect;
 	struct hyper *h = dev->sv->hyper;
+	struct ipc_vbd_attach offer;
 	uint32_t order, queues;
-	int err;
+	int err = read_offer(dev, &offer, why);
 
-	err = key_u32(h, dev->front, XPV_KEY_RING_ORDER, &order, why);
+	if (!err)
+		err = key_limit(h, dev->front, XPV_KEY_RING_ORDER,
+				offer.max_ring_order, &order, why);
 	if (!err)
 		err = key_limit(h, dev->front, XPV_KEY_MQ_NUM_QUEUES,
-				max_queues(), &queues, why);
+				offer.max_queues, &queues, why);
 	if (!err)
 		err = read_abi(dev, &c->abi, why);
 	if (err)

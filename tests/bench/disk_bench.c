@@ -116,6 +116,9 @@ static void connect_disk(int fd)
 	struct ipc_vbd_attach a = {
 		.sectors = DISK_BYTES / 512,
 		.sector_size = 512,
+		.max_queues = IPC_MAX_QUEUES,
+		.max_ring_order = XPV_BLKIF_MAX_RING_ORDER,
+		.max_indirect = XPV_BLKIF_MAX_SEGS,
 	};
 
 	userblk_reset(lab.fe);

@@ -76,6 +76,9 @@ void rig_attach(struct rig *rig)
 		.sector_size = o->sector_size,
 		.read_only = o->read_only,
 		.discard = o->discard,
+		.max_queues = IPC_MAX_QUEUES,
+		.max_ring_order = XPV_BLKIF_MAX_RING_ORDER,
+		.max_indirect = XPV_BLKIF_MAX_SEGS,
 	};
 	int err = drive_attach(&rig->drive, RIG_DISK, o->null ? -1 : rig->fd,
 			       &attach);

@@ -83,7 +83,11 @@ END_TEST
 /* Two disks: one broken, the other never notices. */
 START_TEST(other_disk_lives)
 {
-	struct ipc_vbd_attach attach = {.sectors = 64, .sector_size = 512};
+	struct ipc_vbd_attach attach = {
+		.sectors = 64,
+		.sector_size = 512,
+		.max_queues = 1,
+	};
 	struct userblk *fe = rig.fe, *other;
 
 	ck_assert_int_eq(drive_attach(&rig.drive, 51728, -1, &attach), 0);

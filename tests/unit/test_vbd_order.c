@@ -105,6 +105,8 @@ static void setup(void)
 		.sectors = SECTORS,
 		.sector_size = 512,
 		.discard = true,
+		.max_queues = 1,
+		.max_indirect = XPV_BLKIF_MAX_SEGS,
 	};
 	const struct userblk_config c = {.data_pages = 257};
 	int sock[2];
