@@ -24,7 +24,7 @@ CC  := gcc
 endif
 
 WARN	:= -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
-LIBS	:= liburing libsystemd jansson inih xenstore xenevtchn xengnttab
+LIBS	:= liburing libsystemd jansson libseccomp inih xenstore xenevtchn xengnttab
 # := on purpose: one pkg-config a run. Empty on a machine where `make deps` is still to run.
 PKG_CF	:= $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LD	:= $(shell pkg-config --libs $(LIBS) 2>/dev/null)

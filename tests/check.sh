@@ -69,7 +69,7 @@ symbols() {
 	local program hidden
 	for program in build/xpvd build/xpv-worker build/xpv; do
 		hidden=$(comm -12 <(nm -g --defined-only "$program" | awk '$2 ~ /[TDBR]/ { print $3 }' | sort -u) \
-			<(ldd "$program" | awk '$3 ~ /\/lib(xen|uring|systemd|jansson)/ { print $3 }' |
+			<(ldd "$program" | awk '$3 ~ /\/lib(xen|uring|systemd|jansson|seccomp)/ { print $3 }' |
 				xargs -n 1 nm -D --defined-only | awk '{ sub("@.*", "", $3); print $3 }' | grep -v '^_' | sort -u))
 		[[ -z $hidden ]] || { echo "$program hides library functions: $hidden"; return 1; }
 	done

@@ -37,6 +37,7 @@ static int usage(FILE *out)
 		"  --run-dir DIR    where workers are recorded, so that the\n"
 		"                   next xpvd finds them (default /run/xpv)\n"
 		"  --foreground     (default)\n"
+		"  --no-sandbox     workers without walls: for debugging\n"
 		"  --version\n"
 		"  --help\n");
 	return out == stdout ? EXIT_SUCCESS : EXIT_USAGE;
@@ -51,6 +52,7 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 		{"run-dir", required_argument, NULL, 'r'},
 		{"config", required_argument, NULL, 'c'},
 		{"foreground", no_argument, NULL, 'f'},
+		{"no-sandbox", no_argument, NULL, 'n'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -66,6 +68,8 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 			sv->run_dir = optarg;
 		else if (opt == 'c')
 			sv->config_path = optarg;
+		else if (opt == 'n')
+			sv->sandbox = false;
 		else if (opt == 'v')
 			return puts("xpvd " XPV_VERSION) < 0;
 		else if (opt != 'f')
@@ -143,6 +147,7 @@ int main(int argc, char **argv)
 		.worker_path = XPV_LIBEXEC "/xpv-worker",
 		.run_dir = "/run/xpv",
 		.config_path = CONFIG_FILE,
+		.sandbox = true,
 	};
 	struct reason why;
 	int err = parse(argc, argv, &sv);

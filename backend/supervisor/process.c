@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "../ipc.h"
+#include "../worker/sandbox.h"
 #include "log.h"
 #include "record.h"
 #include "supervisor.h"
@@ -58,19 +60,44 @@ void process_forget(struct supervisor *sv, uint32_t domid, pid_t pid)
 		record_remove(sv, domid);
 }
 
+/*
+ * A pid namespace is made by who starts the process, and is for one child:
+ * it has to be left before the next one can be made.
+ */
+static int spawn_alone(pid_t *pid, const char *path,
+		       const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[])
+{
+	int home = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	int err = home < 0 || unshare(CLONE_NEWPID) ? errno : 0;
+
+	if (!err) {
+		err = posix_spawn(pid, path, actions, attr, argv, environ);
+		if (setns(home, CLONE_NEWPID))
+			log_daemon(LOG_ERR,
+				   "leaving a worker's pid namespace: %s",
+				   strerror(errno));
+	}
+	if (home >= 0)
+		close(home);
+	return err;
+}
+
 /* Both descriptors above those that they become: dup2() clobbers nothing. */
-static int spawn(const char *path, char *const argv[], const int sock[2],
-		 pid_t *pid)
+static int spawn(const struct supervisor *sv, char *const argv[],
+		 const int sock[2], pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	sigset_t none, all;
+	sigset_t blocked, all;
 	int high[2];
 	int err;
 
 	high[0] = fcntl(sock[0], F_DUPFD_CLOEXEC, FD_KEPT + 1);
 	high[1] = fcntl(sock[1], F_DUPFD_CLOEXEC, FD_KEPT + 1);
-	sigemptyset(&none);
+	/* As the first process of its pid namespace it would ignore it. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, high[1], FD_CONTROL);
@@ -80,12 +107,15 @@ static int spawn(const char *path, char *const argv[], const int sock[2],
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID |
 						POSIX_SPAWN_SETSIGMASK |
 						POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigmask(&attr, &blocked);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	if (high[0] < 0 || high[1] < 0)
 		err = EMFILE;
+	else if (sv->sandbox)
+		err = spawn_alone(pid, sv->worker_path, &actions, &attr, argv);
 	else
-		err = posix_spawn(pid, path, &actions, &attr, argv, environ);
+		err = posix_spawn(pid, sv->worker_path, &actions, &attr, argv,
+				  environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	close(high[0]);
@@ -96,7 +126,7 @@ static int spawn(const char *path, char *const argv[], const int sock[2],
 int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 		  struct process *p)
 {
-	char domid_text[16], control[16];
+	char domid_text[16], control[16], uid[16];
 	char *argv[] = {"xpv-worker",
 			"--domid",
 			domid_text,
@@ -104,6 +134,8 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 			control,
 			"--hyper",
 			(char *)sv->hyper_spec,
+			sv->sandbox ? "--sandbox" : NULL,
+			uid,
 			NULL};
 	struct record r;
 	int sock[2];
@@ -113,7 +145,8 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 		return err;
 	snprintf(domid_text, sizeof(domid_text), "%u", domid);
 	snprintf(control, sizeof(control), "%d", FD_CONTROL);
-	err = spawn(sv->worker_path, argv, sock, &p->pid);
+	snprintf(uid, sizeof(uid), "%u", SANDBOX_UID_BASE + domid);
+	err = spawn(sv, argv, sock, &p->pid);
 	close(sock[1]);
 	if (err) {
 		close(sock[0]);

@@ -7,6 +7,7 @@
 #ifndef XPV_SUPERVISOR_H
 #define XPV_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <systemd/sd-event.h>
@@ -21,6 +22,7 @@ struct supervisor {
 	sd_event *event;
 	const char *hyper_spec;
 	const char *worker_path;
+	bool sandbox; /* of workers; off only for debugging */
 	const char *run_dir; /* where a later supervisor finds the workers */
 	const char *config_path;
 	struct config config;

@@ -12,6 +12,7 @@
 
 #include "hyper/hyper.h"
 #include "log.h"
+#include "sandbox.h"
 #include "worker.h"
 
 enum {
@@ -21,13 +22,15 @@ enum {
 struct args {
 	long domid;
 	long control;
+	long sandbox; /* uid; -1: no walls */
 	const char *hyper;
 };
 
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: xpv-worker --domid N --control FD [--hyper SPEC]\n");
+		"usage: xpv-worker --domid N --control FD [--hyper SPEC]\n"
+		"                  [--sandbox UID]\n");
 	return EXIT_USAGE;
 }
 
@@ -50,6 +53,7 @@ static int parse(int argc, char **argv, struct args *args)
 		{"domid", required_argument, NULL, 'd'},
 		{"control", required_argument, NULL, 'c'},
 		{"hyper", required_argument, NULL, 'h'},
+		{"sandbox", required_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -61,7 +65,8 @@ static int parse(int argc, char **argv, struct args *args)
 			args->control = number(optarg, 1 << 20);
 		else if (opt == 'h')
 			args->hyper = optarg;
-		else
+		else if (opt != 's' ||
+			 (args->sandbox = number(optarg, INT32_MAX)) <= 0)
 			return -1;
 	}
 	return optind == argc && args->domid >= 0 && args->control >= 0 ? 0
@@ -108,9 +113,29 @@ static int serve(struct worker *w)
 	return err;
 }
 
+/* What it takes to serve is open: nothing else is ever needed. */
+static int enclose(const struct args *args, struct hyper *hyper)
+{
+	struct reason why;
+	int err;
+
+	if (args->sandbox < 0)
+		return 0;
+	err = hyper->ops->evtchn_restrict(hyper, (uint16_t)args->domid);
+	if (err)
+		reason_set(&why, "event channels of one domain alone: %s",
+			   strerror(-err));
+	else
+		err = sandbox_enter((uint32_t)args->sandbox, &why);
+	if (err)
+		log_line("domain %ld: %s", args->domid, why.text);
+	return err;
+}
+
 int main(int argc, char **argv)
 {
-	struct args args = {.domid = -1, .control = -1, .hyper = "xen"};
+	struct args args = {
+		.domid = -1, .control = -1, .sandbox = -1, .hyper = "xen"};
 	struct hyper *hyper;
 	struct worker w;
 	int err;
@@ -122,7 +147,10 @@ int main(int argc, char **argv)
 		log_line("hypervisor %s: %s", args.hyper, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	err = worker_init(&w, (uint16_t)args.domid, hyper, (int)args.control);
+	err = enclose(&args, hyper);
+	if (!err)
+		err = worker_init(&w, (uint16_t)args.domid, hyper,
+				  (int)args.control);
 	if (!err) {
 		err = serve(&w);
 		worker_fini(&w);

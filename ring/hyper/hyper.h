@@ -129,6 +129,11 @@ struct hyper_ops {
 	int (*evtchn_bind)(struct hyper *h, uint16_t domid,
 			   uint32_t remote_port);
 	int (*evtchn_unbind)(struct hyper *h, uint32_t port);
+	/*
+	 * From now on and for good, this handle binds to ports of @domid alone:
+	 * any other domain's, and an alloc, is -EACCES; so is a second call.
+	 */
+	int (*evtchn_restrict)(struct hyper *h, uint16_t domid);
 	int (*evtchn_notify)(struct hyper *h, uint32_t port);
 	/*
 	 * The next pending port, which is then masked until evtchn_unmask();

@@ -223,6 +223,7 @@ static const struct hyper_ops local_ops = {
 	.evtchn_alloc = local_evtchn_alloc,
 	.evtchn_bind = local_evtchn_bind,
 	.evtchn_unbind = local_evtchn_unbind,
+	.evtchn_restrict = local_evtchn_restrict,
 	.evtchn_notify = local_evtchn_notify,
 	.evtchn_next = local_evtchn_next,
 	.evtchn_unmask = local_evtchn_unmask,

@@ -116,6 +116,7 @@ int local_evtchn_fd(struct hyper *h);
 int local_evtchn_alloc(struct hyper *h, uint16_t domid);
 int local_evtchn_bind(struct hyper *h, uint16_t domid, uint32_t remote_port);
 int local_evtchn_unbind(struct hyper *h, uint32_t port);
+int local_evtchn_restrict(struct hyper *h, uint16_t domid);
 int local_evtchn_notify(struct hyper *h, uint32_t port);
 int local_evtchn_next(struct hyper *h);
 int local_evtchn_unmask(struct hyper *h, uint32_t port);

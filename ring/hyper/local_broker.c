@@ -184,6 +184,8 @@ static int serve(struct hyper_machine *m, struct conn *c, enum local_op op,
 		return port_alloc(m, c);
 	case LOCAL_PORT_BIND:
 		return port_bind(m, c);
+	case LOCAL_PORT_RESTRICT:
+		return port_restrict(m, c);
 	case LOCAL_PORT_CLOSE:
 		return port_close(m, c);
 	case LOCAL_PEER_FD:

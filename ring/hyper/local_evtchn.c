@@ -42,6 +42,18 @@ int local_evtchn_alloc(struct hyper *h, uint16_t domid)
 	return rc ? rc : (int)l->msg.arg[0];
 }
 
+/* Kept by the broker, as Linux keeps it in the open file. */
+int local_evtchn_restrict(struct hyper *h, uint16_t domid)
+{
+	struct local *l = local_of(h);
+
+	if (!local_has(l, HYPER_EVTCHN))
+		return -EINVAL;
+	l->msg.len = 0;
+	l->msg.arg[0] = local_domid(l, domid);
+	return local_call(l, LOCAL_PORT_RESTRICT, NULL);
+}
+
 int local_evtchn_bind(struct hyper *h, uint16_t domid, uint32_t remote_port)
 {
 	struct local *l = local_of(h);

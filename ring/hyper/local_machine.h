@@ -36,6 +36,8 @@ struct conn {
 	uint32_t slot;
 	uint16_t domid;
 	bool ready; /* it said hello */
+	bool restricted; /* binds to restricted_to alone */
+	uint16_t restricted_to;
 	int event_fd, store_fd;
 	struct grants_list grants;
 	struct lxs_client store;
@@ -89,6 +91,7 @@ bool pages_retry(struct hyper_machine *m);
 /* local_ports.c */
 int port_alloc(struct hyper_machine *m, struct conn *c);
 int port_bind(struct hyper_machine *m, struct conn *c);
+int port_restrict(struct hyper_machine *m, struct conn *c);
 int port_close(struct hyper_machine *m, struct conn *c);
 /* Every port of the domain, or only those that @token owns (0: all). */
 void ports_close(struct hyper_machine *m, uint32_t slot, uint64_t token);

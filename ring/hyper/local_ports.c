@@ -43,6 +43,8 @@ int port_alloc(struct hyper_machine *m, struct conn *c)
 	int port;
 
 	m->msg.len = 0;
+	if (c->restricted)
+		return -EACCES;
 	if (peer >= LOCAL_DOMIDS)
 		return -EINVAL;
 	port = port_find(m, c->slot);
@@ -60,6 +62,8 @@ int port_bind(struct hyper_machine *m, struct conn *c)
 	struct shm_port *peer;
 
 	m->msg.len = 0;
+	if (c->restricted && m->msg.arg[0] != c->restricted_to)
+		return -EACCES;
 	if (slot < 0)
 		return -ESRCH;
 	if (!peer_port || peer_port >= LOCAL_PORTS)
@@ -79,6 +83,19 @@ int port_bind(struct hyper_machine *m, struct conn *c)
 	if (shm_raise(&m->shm->handles[c->id], (uint32_t)port))
 		conn_write_event(c);
 	m->msg.arg[0] = (uint32_t)port;
+	return 0;
+}
+
+/* The rules of drivers/xen/evtchn.c. */
+int port_restrict(struct hyper_machine *m, struct conn *c)
+{
+	m->msg.len = 0;
+	if (c->restricted)
+		return -EACCES;
+	if (m->msg.arg[0] >= LOCAL_DOMIDS)
+		return -EINVAL;
+	c->restricted = true;
+	c->restricted_to = (uint16_t)m->msg.arg[0];
 	return 0;
 }
 

@@ -15,6 +15,7 @@ enum local_op {
 	LOCAL_UNSHARE, /* frame */
 	LOCAL_PORT_ALLOC, /* domid -> port */
 	LOCAL_PORT_BIND, /* domid, port -> port */
+	LOCAL_PORT_RESTRICT, /* domid */
 	LOCAL_PORT_CLOSE, /* port */
 	LOCAL_PEER_FD, /* token -> fd */
 	/* The store: arg[0] is the transaction, data holds strings. */

@@ -7,28 +7,25 @@
 #include "hyper/local.h" /* xen_open() */
 
 /*
- * Our own domid, which only the store knows. A process that may not reach the
- * store works without: DOMID_SELF means the same to the hypervisor.
+ * Our own domid, which only the store knows. A process without it works as
+ * well: DOMID_SELF means the same to the hypervisor.
  */
 static uint16_t own_domid(struct xen *x)
 {
-	struct xs_handle *xs = x->store ? x->store : xs_open(0);
 	uint16_t domid = XPV_DOMID_SELF;
 	unsigned int len;
 	char *value, *end;
 	unsigned long n;
 
-	if (!xs)
+	if (!x->store)
 		return domid;
-	value = xs_read(xs, XBT_NULL, "domid", &len);
+	value = xs_read(x->store, XBT_NULL, "domid", &len);
 	if (value) {
 		n = strtoul(value, &end, 10);
 		if (end != value && !*end && n < XPV_DOMID_FIRST_RESERVED)
 			domid = (uint16_t)n;
 		free(value);
 	}
-	if (xs != x->store)
-		xs_close(xs);
 	return domid;
 }
 
@@ -57,6 +54,7 @@ static const struct hyper_ops xen_ops = {
 	.evtchn_alloc = xen_evtchn_alloc,
 	.evtchn_bind = xen_evtchn_bind,
 	.evtchn_unbind = xen_evtchn_unbind,
+	.evtchn_restrict = xen_evtchn_restrict,
 	.evtchn_notify = xen_evtchn_notify,
 	.evtchn_next = xen_evtchn_next,
 	.evtchn_unmask = xen_evtchn_unmask,

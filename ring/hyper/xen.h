@@ -49,6 +49,7 @@ int xen_evtchn_fd(struct hyper *h);
 int xen_evtchn_alloc(struct hyper *h, uint16_t domid);
 int xen_evtchn_bind(struct hyper *h, uint16_t domid, uint32_t remote_port);
 int xen_evtchn_unbind(struct hyper *h, uint32_t port);
+int xen_evtchn_restrict(struct hyper *h, uint16_t domid);
 int xen_evtchn_notify(struct hyper *h, uint32_t port);
 int xen_evtchn_next(struct hyper *h);
 int xen_evtchn_unmask(struct hyper *h, uint32_t port);

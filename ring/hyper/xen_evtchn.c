@@ -58,6 +58,15 @@ int xen_evtchn_unbind(struct hyper *h, uint32_t port)
 	return xenevtchn_unbind(x->evtchn, port) ? xen_error() : 0;
 }
 
+int xen_evtchn_restrict(struct hyper *h, uint16_t domid)
+{
+	struct xen *x = xen_of(h);
+
+	if (!x->evtchn)
+		return -EINVAL;
+	return xenevtchn_restrict(x->evtchn, domid) ? xen_error() : 0;
+}
+
 int xen_evtchn_notify(struct hyper *h, uint32_t port)
 {
 	struct xen *x = xen_of(h);

@@ -32,6 +32,7 @@
 	X(hyper_crash)                                                         \
 	X(hyper_step)                                                          \
 	X(ipc)                                                                 \
+	X(sandbox)                                                             \
 	X(supervisor)                                                          \
 	X(supervisor_bad)                                                      \
 	X(supervisor_faults)

@@ -193,6 +193,27 @@ START_TEST(only_what_was_offered_can_be_bound)
 }
 END_TEST
 
+/* Over Xen: IOCTL_EVTCHN_RESTRICT_DOMID. */
+START_TEST(restricted_to_one_domain)
+{
+	struct hyper *third, *back = doms.back;
+	int f = doms.front->ops->evtchn_alloc(doms.front, doms.back_id);
+	int other;
+
+	ck_assert_int_eq(hyper_local_domain_create(doms.machine, 6), 0);
+	third = doms_open(6, HYPER_EVTCHN);
+	other = third->ops->evtchn_alloc(third, doms.back_id);
+	ck_assert_int_eq(back->ops->evtchn_restrict(back, doms.front_id), 0);
+	ck_assert_int_eq(back->ops->evtchn_bind(back, 6, (uint32_t)other),
+			 -EACCES);
+	ck_assert_int_eq(back->ops->evtchn_alloc(back, 6), -EACCES);
+	ck_assert_int_eq(back->ops->evtchn_restrict(back, 6), -EACCES);
+	ck_assert_int_gt(
+		back->ops->evtchn_bind(back, doms.front_id, (uint32_t)f), 0);
+	hyper_close(third);
+}
+END_TEST
+
 START_TEST(ports_are_their_handles_own)
 {
 	struct hyper *other = doms_open(doms.back_id, HYPER_EVTCHN);
@@ -414,6 +435,7 @@ Suite *hyper_evtchn_suite(void)
 	tcase_add_test(t, masked_until_unmask);
 	tcase_add_test(t, a_masked_port_waits_while_others_come);
 	tcase_add_test(t, stays_readable_until_all_are_taken);
+	tcase_add_test(t, restricted_to_one_domain);
 	tcase_add_test(t, ports_are_their_handles_own);
 	tcase_add_test(t, a_closed_end_can_be_bound_anew);
 	tcase_add_test(t, the_offering_end_can_close_too);

@@ -125,7 +125,7 @@ static void run_xpvd(struct host *host)
 	dup2(log, STDERR_FILENO);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execl(xpvd, "xpvd", "--hyper", spec, "--worker", worker, "--run-dir",
-	      run, NULL);
+	      run, HOST_SANITIZED ? "--no-sandbox" : NULL, NULL);
 	dprintf(log, "%s: %s\n", xpvd, strerror(errno));
 	_exit(127);
 }

@@ -18,6 +18,16 @@
 
 #define HOST_PATH 256
 
+/* A sanitizer's own files and threads do not fit into a worker's sandbox. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HOST_SANITIZED 1
+#elif defined(__has_feature)
+#define HOST_SANITIZED                                                         \
+	(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define HOST_SANITIZED 0
+#endif
+
 struct host {
 	struct hyper_machine *machine;
 	struct hyper *dom0; /* HYPER_STORE */
