@@ -5,6 +5,7 @@
 cd "$(dirname "$0")/.." || exit 1
 files() { git ls-files --cached --others --exclude-standard "$@"; }
 failed=0
+shopt -s lastpipe	# rule, at the end of a pipe, sets a variable of ours
 
 # rule NAME: the offences come on standard input; none is a pass
 rule() {

@@ -18,9 +18,9 @@ for pid in $(pidof xpv-worker); do
 		[[ $status = *"$line"* ]] || fail "worker $pid has no line '$line' in its status"
 	done
 	for ns in mnt net ipc uts pid cgroup; do
-		[[ $(readlink /proc/$pid/ns/$ns) != "$(readlink /proc/self/ns/$ns)" ]] || fail "worker $pid is in our $ns namespace"
+		[[ $(readlink "/proc/$pid/ns/$ns") != "$(readlink /proc/self/ns/$ns)" ]] || fail "worker $pid is in our $ns namespace"
 	done
-	[[ $(ls -A /proc/$pid/root/) = '' ]] || fail "the root of worker $pid is not empty"
+	[[ $(ls -A "/proc/$pid/root/") = '' ]] || fail "the root of worker $pid is not empty"
 	[[ $status =~ Uid:.([0-9]+) ]]
 	uids+=("${BASH_REMATCH[1]}")
 done
