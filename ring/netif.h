@@ -56,6 +56,40 @@ enum xpv_netif_gso_type {
 	XPV_GSO_TCPV6 = 2,
 };
 
+/* Types of hash (XEN_NETIF_CTRL_HASH_TYPE_*): numbers, and bits of flags. */
+enum xpv_hash_type {
+	XPV_HASH_IPV4 = 0,
+	XPV_HASH_IPV4_TCP = 1,
+	XPV_HASH_IPV6 = 2,
+	XPV_HASH_IPV6_TCP = 3,
+	XPV_HASH_TYPES,
+};
+#define XPV_HASH_ALL_FLAGS ((1u << XPV_HASH_TYPES) - 1)
+
+enum xpv_hash_algorithm {
+	XPV_HASH_ALGORITHM_NONE = 0,
+	XPV_HASH_ALGORITHM_TOEPLITZ = 1,
+};
+
+/* Requests on the control ring (XEN_NETIF_CTRL_TYPE_*), their data[]. */
+enum xpv_ctrl_type {
+	XPV_CTRL_GET_HASH_FLAGS = 1,
+	XPV_CTRL_SET_HASH_FLAGS = 2, /* flags */
+	XPV_CTRL_SET_HASH_KEY = 3, /* gref, bytes */
+	XPV_CTRL_GET_HASH_MAPPING_SIZE = 4,
+	XPV_CTRL_SET_HASH_MAPPING_SIZE = 5, /* entries */
+	XPV_CTRL_SET_HASH_MAPPING = 6, /* gref, entries, first entry */
+	XPV_CTRL_SET_HASH_ALGORITHM = 7, /* algorithm */
+};
+
+/* XEN_NETIF_CTRL_STATUS_* */
+enum xpv_ctrl_status {
+	XPV_CTRL_SUCCESS = 0,
+	XPV_CTRL_NOT_SUPPORTED = 1,
+	XPV_CTRL_INVALID_PARAMETER = 2,
+	XPV_CTRL_BUFFER_OVERFLOW = 3,
+};
+
 struct xpv_netif_tx_request {
 	uint32_t gref;
 	uint16_t offset; /* within the page */

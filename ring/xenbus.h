@@ -142,6 +142,10 @@ enum xpv_key_type {
 	X(FEATURE_RX_COPY, "feature-rx-copy", BOOL, 0, 1, 0)                  \
 	X(FEATURE_SPLIT_EVTCHN, "feature-split-event-channels", BOOL, 0, 1, 0)\
 	X(FEATURE_CTRL_RING, "feature-ctrl-ring", BOOL, 0, 1, 0)              \
+	X(CARRIER, "carrier", BOOL, 0, 1, 1)                                  \
+	X(FEATURE_DYN_MCAST, "feature-dynamic-multicast-control", BOOL, 0, 1, \
+	  0)                                                                  \
+	X(FEATURE_XDP_HEADROOM, "feature-xdp-headroom", BOOL, 0, 1, 0)        \
 	/* net, written by either */                                          \
 	X(FEATURE_SG, "feature-sg", BOOL, 0, 1, 0)                            \
 	X(FEATURE_GSO_TCPV4, "feature-gso-tcpv4", BOOL, 0, 1, 0)              \
@@ -152,6 +156,12 @@ enum xpv_key_type {
 	/* net, written by the frontend */                                    \
 	X(REQUEST_RX_COPY, "request-rx-copy", BOOL, 0, 1, 0)                  \
 	X(FEATURE_RX_NOTIFY, "feature-rx-notify", BOOL, 0, 1, 0)              \
+	X(REQUEST_MCAST, "request-multicast-control", BOOL, 0, 1, 0)          \
+	X(XDP_HEADROOM, "xdp-headroom", UINT, 0, 32767, 0)                    \
+	X(CTRL_RING_REF, "ctrl-ring-ref", UINT, 1, 4294967295,                \
+	  XPV_NO_DEFAULT)                                                     \
+	X(EVENT_CHANNEL_CTRL, "event-channel-ctrl", UINT, 1, 131071,          \
+	  XPV_NO_DEFAULT)                                                     \
 	X(TX_RING_REF, "tx-ring-ref", UINT, 1, 4294967295, XPV_REQUIRED)      \
 	X(RX_RING_REF, "rx-ring-ref", UINT, 1, 4294967295, XPV_REQUIRED)      \
 	X(EVENT_CHANNEL_TX, "event-channel-tx", UINT, 1, 131071,              \
