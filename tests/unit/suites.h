@@ -26,6 +26,8 @@
 	X(vif_hostile)                                                         \
 	X(vif_flip)                                                            \
 	X(vif_life)                                                            \
+	X(bridge)                                                              \
+	X(mailbox)                                                             \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
