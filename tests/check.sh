@@ -101,6 +101,8 @@ TSAN_SUITES=(ring storage)
 
 part_lint() { tests lint tests/lint.sh; }
 
+part_model() { tests model tests/model/run.sh; }
+
 part_bench() { step bench bench_smoke; }
 # not how fast, but that every case runs and the file can be read
 bench_smoke() {
@@ -125,7 +127,7 @@ part_lab() {
 tests/needs.sh check || exit 1
 began=$SECONDS
 parts=("$@")
-((${#parts[@]})) || parts=(build modules lint unit bench lab)
+((${#parts[@]})) || parts=(build modules lint model unit bench lab)
 for part in "${parts[@]}"; do "part_$part"; done
 
 passed=$(grep -c '^ok ' "$VERDICTS")
