@@ -21,12 +21,19 @@ static int set_disk(struct config *c, const char *key, const char *value,
 	return disk_options_set(&c->disk, key, value, why);
 }
 
+static int set_net(struct config *c, const char *key, const char *value,
+		   struct reason *why)
+{
+	return net_options_set(&c->net, key, value, why);
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct config *c, const char *key, const char *value,
 		   struct reason *why);
 } sections[] = {
 	{"disk", set_disk},
+	{"net", set_net},
 };
 #define NR_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
@@ -43,9 +50,10 @@ static int set(struct reading *r, const char *section, const char *key,
 		reason_set(r->why, "%s: [%s] %s", r->path, section, what.text);
 		return -EINVAL;
 	}
-	reason_set(r->why,
-		   "%s: section [%.32s] of key \"%.32s\": expected [%s]",
-		   r->path, section, key, sections[0].name);
+	reason_set(
+		r->why,
+		"%s: section [%.32s] of key \"%.32s\": expected [%s] or [%s]",
+		r->path, section, key, sections[0].name, sections[1].name);
 	return -EINVAL;
 }
 
@@ -67,6 +75,7 @@ int config_read(const char *path, struct config *c, struct reason *why)
 	int line;
 
 	disk_options_init(&c->disk);
+	net_options_init(&c->net);
 	file = fopen(path, "re");
 	if (!file) {
 		if (errno == ENOENT)

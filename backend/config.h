@@ -7,6 +7,7 @@
 #define XPV_CONFIG_H
 
 #include "storage/options.h"
+#include "net_options.h"
 
 #define CONFIG_FILE "/etc/xpv/xpvd.conf"
 
@@ -14,6 +15,7 @@ struct reason;
 
 struct config {
 	struct disk_options disk; /* [disk] */
+	struct net_options net; /* [net] */
 };
 
 /*

@@ -31,6 +31,7 @@ enum ipc_type {
 	IPC_DISCONNECT, /* finish what is in flight, unmap the rings */
 	IPC_DETACH, /* disconnect and close the fds */
 	IPC_RESIZE, /* vbd: the target's new size */
+	IPC_VIF_TUNE, /* vif: what may change while it is connected */
 	/* worker to supervisor */
 	IPC_REPLY,
 	IPC_BROKEN, /* the frontend broke the protocol; text says how. The
@@ -104,6 +105,17 @@ struct ipc_vif_queue {
 	uint32_t rx_port; /* equal to tx_port: one channel for both */
 };
 
+/* Of a page, for a program of the frontend's (XDP); Linux asks for 256. */
+#define IPC_VIF_MAX_HEADROOM 512u
+
+/* What may change at any time. */
+struct ipc_vif_tune {
+	uint64_t rate_bytes; /* in rate_usec may leave the guest; 0: no limit */
+	uint64_t rate_usec;
+	uint16_t headroom; /* in front of each piece of a frame */
+	bool multicast_filter;
+};
+
 struct ipc_vif_connect {
 	uint8_t nr_queues;
 	/* What the frontend can receive. */
@@ -113,6 +125,11 @@ struct ipc_vif_connect {
 	bool csum_ipv4;
 	bool csum_ipv6;
 	bool rx_notify;
+	/* The control ring, if there is one. */
+	bool has_ctrl;
+	uint32_t ctrl_gref;
+	uint32_t ctrl_port;
+	struct ipc_vif_tune tune;
 	struct ipc_vif_queue queue[IPC_MAX_QUEUES];
 };
 
@@ -130,6 +147,7 @@ struct ipc_msg {
 		struct ipc_vbd_connect vbd_connect;
 		struct ipc_vif_attach vif_attach;
 		struct ipc_vif_connect vif_connect;
+		struct ipc_vif_tune vif_tune;
 		uint64_t sectors; /* IPC_RESIZE */
 		struct ipc_reply reply; /* IPC_REPLY, IPC_BROKEN (text) */
 	};

@@ -42,7 +42,9 @@ const char *xpv_state_name(enum xpv_state state)
  * [CON] a front back in 1 or 2 has rebooted, resumed or kexec'ed without
  *	 closing: its rings are gone, so ours go too, and a close follows,
  *	 after which [CLD] starts the next life. A front whose directory is
- *	 gone, or whose domain is, has nothing left that could close.
+ *	 gone, or whose domain is, has nothing left that could close. A net
+ *	 front asks for another headroom by going to 7, and back to 4 when it
+ *	 sees our 8.
  * [CLD] only 1 (and 2 for fronts that were never closed) opens a new life.
  */
 static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
@@ -74,7 +76,15 @@ static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
 		 [INI] = XPV_DO_CLOSED,
 		 [IWT] = XPV_DO_CLOSED,
 		 [CLG] = XPV_DO_CLOSE,
-		 [CLD] = XPV_DO_CLOSED},
+		 [CLD] = XPV_DO_CLOSED,
+		 [RCG] = XPV_DO_RECONFIGURE},
+	[RCD] = {[UNK] = XPV_DO_CLOSED,
+		 [INI] = XPV_DO_CLOSED,
+		 [IWT] = XPV_DO_CLOSED,
+		 [CON] = XPV_DO_CONNECT,
+		 [CLG] = XPV_DO_CLOSE,
+		 [CLD] = XPV_DO_CLOSED,
+		 [RCG] = XPV_DO_RECONFIGURE},
 	[CLG] = {[INI] = XPV_DO_CLOSED,
 		 [CLD] = XPV_DO_CLOSED,
 		 [UNK] = XPV_DO_CLOSED},

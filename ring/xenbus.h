@@ -36,6 +36,7 @@ enum xpv_action {
 	XPV_DO_CLOSE, /* stop and disconnect, go to 5 (back), 6 (front) */
 	XPV_DO_CLOSED, /* disconnect and go to 6 */
 	XPV_DO_REFRESH, /* front: read keys that may change while connected */
+	XPV_DO_RECONFIGURE, /* back: do so, then go to 8 */
 	XPV_DO_REFUSE, /* the pair cannot be: `error` says so, then close */
 };
 

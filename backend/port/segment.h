@@ -10,7 +10,7 @@
 #include "port.h"
 
 struct segmenter {
-	const uint8_t *frame; /* stays the caller's, until the last segment */
+	const uint8_t *frame; /* stays the caller's, who may move it */
 	uint32_t len;
 	uint32_t at; /* the next payload byte; len: no more segments */
 	uint16_t ip_at, l4_at, hdr_len, size;
@@ -28,6 +28,13 @@ bool segment_start(struct segmenter *s, const uint8_t *frame, uint32_t len,
 static inline bool segment_more(const struct segmenter *s)
 {
 	return s->at < s->len;
+}
+/* Bytes of the next segment; 0: there is none. */
+static inline uint32_t segment_len(const struct segmenter *s)
+{
+	uint32_t left = s->len - s->at;
+
+	return left ? s->hdr_len + (left < s->size ? left : s->size) : 0;
 }
 /*
  * The next segment, to @out; returns its length. Its checksum is still to be

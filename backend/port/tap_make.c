@@ -10,6 +10,7 @@
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,11 +19,14 @@
 #define TUN_DEVICE "/dev/net/tun"
 
 /*
- * Packets that wait in one tap queue for a guest that posts no buffers, as
- * many as it has receive slots. The kernel's own 500 would let one stalled
- * guest hold 32 MiB of GSO frames.
+ * What the queues of a tap may hold together for a guest that posts no
+ * buffers. The kernel counts frames, the longest of which have 64 KiB: a
+ * queue gets its share of them, but no more than it has receive slots. The
+ * kernel's own 500 for each of 16 queues would come to 512 MiB.
  */
-#define TAP_QUEUE_LEN 256
+#define TAP_HELD_BYTES	(32u << 20)
+#define TAP_MAX_FRAME	65536u
+#define TAP_MAX_PACKETS 256u
 
 /*
  * The highest address there is: a bridge takes the lowest one of its ports
@@ -65,6 +69,13 @@ static int check_spec(const struct tap_spec *spec, struct reason *why)
 	return 0;
 }
 
+static int queue_len(unsigned int nr_queues)
+{
+	unsigned int share = TAP_HELD_BYTES / TAP_MAX_FRAME / nr_queues;
+
+	return (int)(share < TAP_MAX_PACKETS ? share : TAP_MAX_PACKETS);
+}
+
 static void name_request(struct ifreq *ifr, const struct tap_spec *spec)
 {
 	memset(ifr, 0, sizeof(*ifr));
@@ -88,26 +99,68 @@ static int set_up(const struct tap_spec *spec, int fd, struct reason *why)
 }
 
 /* MTU and queue length are asked of a socket, not of the tap. */
-static int set_limits(const struct tap_spec *spec, struct reason *why)
+static int ask_socket(unsigned long what, struct ifreq *ifr, const char *doing,
+		      struct reason *why)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr;
 	int ret = 0;
 
 	if (sock < 0)
-		return fail(why, spec->name, "opening a socket");
-	name_request(&ifr, spec);
-	ifr.ifr_qlen = TAP_QUEUE_LEN;
-	if (ioctl(sock, SIOCSIFTXQLEN, &ifr))
-		ret = fail(why, spec->name, "setting the queue length");
-	if (!ret && spec->mtu) {
-		name_request(&ifr, spec);
-		ifr.ifr_mtu = (int)spec->mtu;
-		if (ioctl(sock, SIOCSIFMTU, &ifr))
-			ret = fail(why, spec->name, "setting the MTU");
-	}
+		return fail(why, ifr->ifr_name, "opening a socket");
+	if (ioctl(sock, what, ifr))
+		ret = fail(why, ifr->ifr_name, doing);
 	close(sock);
 	return ret;
+}
+
+static int put_mtu(struct ifreq *ifr, uint32_t mtu, struct reason *why)
+{
+	char doing[48];
+
+	snprintf(doing, sizeof(doing), "setting the MTU to %u", mtu);
+	ifr->ifr_mtu = (int)mtu;
+	return ask_socket(SIOCSIFMTU, ifr, doing, why);
+}
+
+static int set_limits(const struct tap_spec *spec, struct reason *why)
+{
+	struct ifreq ifr;
+	int ret;
+
+	name_request(&ifr, spec);
+	ifr.ifr_qlen = queue_len(spec->nr_queues);
+	ret = ask_socket(SIOCSIFTXQLEN, &ifr, "setting the queue length", why);
+	return ret || !spec->mtu ? ret : put_mtu(&ifr, spec->mtu, why);
+}
+
+/* Scripts may have renamed it. */
+static int name_of(int fd, struct ifreq *ifr, struct reason *why)
+{
+	memset(ifr, 0, sizeof(*ifr));
+	if (!ioctl(fd, TUNGETIFF, ifr))
+		return 0;
+	reason_set(why, "descriptor %d is no tap: %s", fd, strerror(errno));
+	return -errno;
+}
+
+int tap_mtu(int fd, uint32_t *mtu, struct reason *why)
+{
+	struct ifreq ifr;
+	int ret = name_of(fd, &ifr, why);
+
+	if (!ret)
+		ret = ask_socket(SIOCGIFMTU, &ifr, "asking for the MTU", why);
+	if (!ret)
+		*mtu = (uint32_t)ifr.ifr_mtu;
+	return ret;
+}
+
+int tap_set_mtu(int fd, uint32_t mtu, struct reason *why)
+{
+	struct ifreq ifr;
+	int ret = name_of(fd, &ifr, why);
+
+	return ret ? ret : put_mtu(&ifr, mtu, why);
 }
 
 static int open_queue(const struct tap_spec *spec, bool first,

@@ -36,4 +36,8 @@ struct tap_spec {
  */
 int tap_make(const struct tap_spec *spec, int *fds, struct reason *why);
 
+/* The MTU of the tap that @fd is a queue of, whatever its name is by now. */
+int tap_mtu(int fd, uint32_t *mtu, struct reason *why);
+int tap_set_mtu(int fd, uint32_t mtu, struct reason *why);
+
 #endif

@@ -106,6 +106,14 @@ struct device_class {
 	int (*settled)(struct device *dev, struct reason *why);
 	/* In one transaction with state 4. */
 	int (*publish)(struct device *dev, uint32_t tx);
+	/*
+	 * Connected: what may have changed in the store meanwhile. 1: *msg is
+	 * to be sent to the worker; 0: all is as it was. May be NULL.
+	 */
+	int (*refresh)(struct device *dev, struct ipc_msg *msg,
+		       struct reason *why);
+	/* Keys of the frontend to watch besides `state`, ends with STATE. */
+	const enum xpv_key *front_keys;
 	/* Close, remove and forget what prepare() and attach() made. */
 	void (*release)(struct device *dev);
 };

@@ -139,6 +139,37 @@ static void init(struct device *dev)
 		change(dev, XPV_STATE_INIT_WAIT, offer);
 }
 
+/* True: the worker is asked to follow the store, or has to be again. */
+static bool refresh(struct device *dev)
+{
+	struct ipc_msg msg = {0};
+	struct reason why;
+	int todo;
+
+	if (!dev->class->refresh)
+		return false;
+	todo = dev->class->refresh(dev, &msg, &why);
+	if (todo == -EINVAL) {
+		/* It stays as it was: that is no reason to cut a guest off. */
+		device_log(dev, LOG_ERR, "%s", why.text);
+		return false;
+	}
+	if (todo > 0)
+		ask(dev, (enum ipc_type)msg.type, &msg, NULL, 0);
+	else if (todo < 0)
+		put_off(dev, todo);
+	return todo != 0;
+}
+
+/* The frontend is told when the worker has followed. */
+static void reconfigure(struct device *dev)
+{
+	if (dev->phase != PHASE_CONNECTED)
+		connect_rings(dev);
+	else if (!refresh(dev) && dev->own != XPV_STATE_RECONFIGURED)
+		change(dev, XPV_STATE_RECONFIGURED, NULL);
+}
+
 /* As far up as it goes now: attached, connected, state 4. */
 static void bring_up(struct device *dev)
 {
@@ -154,7 +185,7 @@ static void bring_up(struct device *dev)
 		connect_rings(dev);
 		return;
 	}
-	if (dev->own == XPV_STATE_CONNECTED)
+	if (refresh(dev) || dev->own == XPV_STATE_CONNECTED)
 		return;
 	ready = dev->class->settled(dev, &dev->why);
 	if (good(dev, ready) && ready)
@@ -238,6 +269,9 @@ static void act(struct device *dev)
 		return;
 	case XPV_DO_REFUSE:
 		refuse(dev);
+		return;
+	case XPV_DO_RECONFIGURE:
+		reconfigure(dev);
 		return;
 	case XPV_DO_PUBLISH:
 	case XPV_DO_REFRESH:

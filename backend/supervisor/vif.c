@@ -14,10 +14,25 @@
 #include "netif.h"
 
 /*
- * One, as long as a worker is one thread: a tap spreads packets over all of
- * its queues, those too that a guest does not serve.
+ * Queues offered unless the administrator says: one for each processor of this
+ * domain, but a few at least, for the guest's sake.
  */
-#define MAX_QUEUES 1u
+#define MIN_QUEUES 4u
+/* Without feature-sg a frame has one page, and no more than this in it. */
+#define MTU_WITHOUT_SG 1500u
+
+static unsigned int max_queues(const struct device *dev)
+{
+	unsigned int queues = dev->sv->config.net.queues;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (queues)
+		return queues;
+	if (cpus < (long)MIN_QUEUES)
+		return MIN_QUEUES;
+	return cpus < (long)IPC_MAX_QUEUES ? (unsigned int)cpus
+					   : IPC_MAX_QUEUES;
+}
 
 /* ---- the host's side ---- */
 
@@ -55,7 +70,7 @@ static void tap_name(const struct device *dev, char *name, size_t size)
 
 static int make_tap(struct device *dev, struct reason *why)
 {
-	struct tap_spec spec = {.nr_queues = MAX_QUEUES};
+	struct tap_spec spec = {.nr_queues = max_queues(dev)};
 	char name[32];
 	int err;
 
@@ -69,15 +84,13 @@ static int make_tap(struct device *dev, struct reason *why)
 	if (tap_make(&spec, dev->vif.fds, why))
 		return -EINVAL;
 	dev->vif.nr_fds = spec.nr_queues;
+	dev->vif.mtu = spec.mtu;
 	return 0;
 }
 
 /* Before state 2: then the toolstack runs the hotplug script. */
 static int vif_prepare(struct device *dev, struct reason *why)
 {
-	if (key_there(dev->sv->hyper, dev->back, XPV_KEY_RATE) > 0)
-		device_log(dev, LOG_WARNING, "%s/%s is not applied yet",
-			   dev->back, xpv_key(XPV_KEY_RATE));
 	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
 }
 
@@ -133,8 +146,13 @@ static int vif_offer(struct device *dev, uint32_t tx)
 		XPV_KEY_FEATURE_SG,	   XPV_KEY_FEATURE_GSO_TCPV4,
 		XPV_KEY_FEATURE_GSO_TCPV6, XPV_KEY_FEATURE_IPV6_CSUM,
 		XPV_KEY_FEATURE_RX_COPY,   XPV_KEY_FEATURE_SPLIT_EVTCHN,
+		XPV_KEY_FEATURE_MCAST,	   XPV_KEY_FEATURE_DYN_MCAST,
+		XPV_KEY_FEATURE_CTRL_RING, XPV_KEY_FEATURE_XDP_HEADROOM,
 	};
-	int err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, MAX_QUEUES);
+	/* A tap that is there already stays as it is. */
+	unsigned int queues =
+		dev->vif.nr_fds ? dev->vif.nr_fds : max_queues(dev);
+	int err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, queues);
 
 	for (size_t i = 0; !err && i < sizeof(features) / sizeof(*features);
 	     i++)
@@ -163,119 +181,96 @@ static int vif_settled(struct device *dev, struct reason *why)
 	return device_hotplugged(dev, why);
 }
 
-/* ---- what the frontend published ---- */
-
-static int read_split_ports(struct device *dev, const char *dir,
-			    struct ipc_vif_queue *q, struct reason *why)
-{
-	struct hyper *h = dev->sv->hyper;
-	int err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_TX, &q->tx_port, why);
-	char expected[64];
-
-	if (!err)
-		err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL_RX, &q->rx_port,
-			      why);
-	if (err || q->rx_port)
-		return err;
-	snprintf(expected, sizeof(expected), "a port, as there is %s",
-		 xpv_key(XPV_KEY_EVENT_CHANNEL_TX));
-	key_complain(why, dir, XPV_KEY_EVENT_CHANNEL_RX, NULL, expected);
-	return -EINVAL;
-}
-
-/* Two channels if the frontend has made two, else one for both. */
-static int read_ports(struct device *dev, const char *dir,
-		      struct ipc_vif_queue *q, struct reason *why)
-{
-	struct hyper *h = dev->sv->hyper;
-	int split = key_there(h, dir, XPV_KEY_EVENT_CHANNEL_TX);
-	int err;
-
-	if (split < 0)
-		return split;
-	if (split)
-		return read_split_ports(dev, dir, q, why);
-	err = key_u32(h, dir, XPV_KEY_EVENT_CHANNEL, &q->tx_port, why);
-	q->rx_port = q->tx_port;
-	return err;
-}
-
-static int read_queue(struct device *dev, const char *dir,
-		      struct ipc_vif_queue *q, struct reason *why)
-{
-	struct hyper *h = dev->sv->hyper;
-	int err = key_u32(h, dir, XPV_KEY_TX_RING_REF, &q->tx_gref, why);
-
-	if (!err)
-		err = key_u32(h, dir, XPV_KEY_RX_RING_REF, &q->rx_gref, why);
-	if (!err)
-		err = read_ports(dev, dir, q, why);
-	return err;
-}
-
-static int read_queues(struct device *dev, struct ipc_vif_connect *c,
-		       struct reason *why)
-{
-	char dir[PATH_MAX_STORE];
-	int err = 0;
-
-	if (c->nr_queues == 1)
-		return read_queue(dev, dev->front, &c->queue[0], why);
-	for (unsigned int i = 0; !err && i < c->nr_queues; i++) {
-		err = key_path(dir, dev->front, XPV_KEY_QUEUE, i);
-		if (!err)
-			err = read_queue(dev, dir, &c->queue[i], why);
-	}
-	return err;
-}
-
-static int read_features(struct device *dev, struct ipc_vif_connect *c,
-			 struct reason *why)
-{
-	bool copy, no_csum;
-	const struct {
-		enum xpv_key key;
-		bool *flag;
-	} wanted[] = {
-		{XPV_KEY_REQUEST_RX_COPY, &copy},
-		{XPV_KEY_FEATURE_SG, &c->sg},
-		{XPV_KEY_FEATURE_GSO_TCPV4, &c->gso_tcpv4},
-		{XPV_KEY_FEATURE_GSO_TCPV6, &c->gso_tcpv6},
-		{XPV_KEY_FEATURE_NO_CSUM, &no_csum},
-		{XPV_KEY_FEATURE_IPV6_CSUM, &c->csum_ipv6},
-		{XPV_KEY_FEATURE_RX_NOTIFY, &c->rx_notify},
-	};
-	int err = 0;
-
-	for (size_t i = 0; !err && i < sizeof(wanted) / sizeof(*wanted); i++)
-		err = key_flag(dev->sv->hyper, dev->front, wanted[i].key,
-			       wanted[i].flag, why);
-	if (err)
-		return err;
-	c->csum_ipv4 = !no_csum;
-	if (copy)
-		return 0;
-	key_complain(why, dev->front, XPV_KEY_REQUEST_RX_COPY, "0",
-		     "1: the backend copies, it does not flip pages");
-	return -EINVAL;
-}
+/* ---- connected ---- */
 
 static int vif_connect(struct device *dev, struct ipc_msg *msg,
 		       struct reason *why)
 {
-	struct ipc_vif_connect *c = &msg->vif_connect;
-	uint32_t queues;
-	int err = key_limit(dev->sv->hyper, dev->front, XPV_KEY_MQ_NUM_QUEUES,
-			    MAX_QUEUES, &queues, why);
+	int err = vif_read_connect(dev, &msg->vif_connect, why);
 
-	if (err)
-		return err;
-	c->nr_queues = (uint8_t)queues;
-	err = read_features(dev, c, why);
-	if (!err)
-		err = read_queues(dev, c, why);
+	dev->vif.sg = msg->vif_connect.sg;
+	/* A worker that has been connected before us may have others. */
+	dev->vif.tuned = false;
 	return err;
 }
+
+/* The guest reads its MTU beside the key that vif-bridge has written. */
+static void tell_mtu(struct device *dev, uint32_t mtu)
+{
+	int err = hyper_writef(dev->sv->hyper, 0, dev->front,
+			       xpv_key(XPV_KEY_MTU), "%u", mtu);
+
+	device_log(dev, LOG_INFO, "MTU %u", mtu);
+	if (err)
+		device_log(dev, LOG_WARNING, "%s/%s cannot be written: %s",
+			   dev->front, xpv_key(XPV_KEY_MTU), strerror(-err));
+}
+
+/*
+ * The interface follows the key when that changes; without one it has what the
+ * script gave it, the bridge's. It never exceeds what the guest can take.
+ */
+static uint32_t wanted_mtu(struct device *dev, uint32_t key, uint32_t current)
+{
+	struct vif *vif = &dev->vif;
+	uint32_t want = current;
+
+	if (key && key != vif->mtu)
+		want = key;
+	else if (vif->sg && vif->unclamped)
+		want = vif->unclamped;
+	vif->mtu = key;
+	vif->unclamped = 0;
+	if (vif->sg || want <= MTU_WITHOUT_SG)
+		return want;
+	vif->unclamped = want;
+	return MTU_WITHOUT_SG;
+}
+
+static int follow_mtu(struct device *dev, struct reason *why)
+{
+	uint32_t key, current, want;
+	int err = read_mtu(dev, &key, why);
+
+	/* The tap of a supervisor before us is out of reach. */
+	if (err || !dev->vif.nr_fds)
+		return err;
+	if (dev->vif.sg && !dev->vif.unclamped && key == dev->vif.mtu)
+		return 0;
+	if (tap_mtu(dev->vif.fds[0], &current, why))
+		return -EINVAL;
+	want = wanted_mtu(dev, key, current);
+	if (want == current)
+		return 0;
+	if (tap_set_mtu(dev->vif.fds[0], want, why))
+		return -EINVAL;
+	tell_mtu(dev, want);
+	return 0;
+}
+
+static int vif_refresh(struct device *dev, struct ipc_msg *msg,
+		       struct reason *why)
+{
+	struct ipc_vif_tune *tune = &msg->vif_tune;
+	int err = follow_mtu(dev, why);
+
+	if (!err)
+		err = vif_read_tune(dev, tune, why);
+	if (err)
+		return err;
+	if (dev->vif.tuned && !memcmp(tune, &dev->vif.tune, sizeof(*tune)))
+		return 0;
+	msg->type = IPC_VIF_TUNE;
+	dev->vif.tuned = true;
+	dev->vif.tune = *tune;
+	return 1;
+}
+
+static const enum xpv_key watched[] = {
+	XPV_KEY_REQUEST_MCAST,
+	XPV_KEY_XDP_HEADROOM,
+	XPV_KEY_STATE,
+};
 
 const struct device_class vif_class = {
 	.name = XPV_CLASS_VIF,
@@ -287,5 +282,7 @@ const struct device_class vif_class = {
 	.connect = vif_connect,
 	.settled = vif_settled,
 	.publish = vif_publish,
+	.refresh = vif_refresh,
+	.front_keys = watched,
 	.release = vif_release,
 };

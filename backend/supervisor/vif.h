@@ -3,6 +3,7 @@
 #ifndef XPV_SUPERVISOR_VIF_H
 #define XPV_SUPERVISOR_VIF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../ipc.h"
@@ -12,6 +13,22 @@ struct vif {
 	/* Held besides the worker's, so that the tap outlives a worker. */
 	int fds[IPC_MAX_QUEUES];
 	uint8_t mac[6];
+	uint32_t mtu; /* the key as last followed; 0: there was none */
+	uint32_t
+		unclamped; /* MTU without the frontend's limit; 0: it has none */
+	bool sg; /* the frontend takes frames of several pages */
+	/* What the worker was last asked for, if it was. */
+	struct ipc_vif_tune tune;
+	bool tuned;
 };
+
+struct device;
+struct reason;
+
+/* vif_front.c: as keys.h says. */
+int vif_read_connect(struct device *dev, struct ipc_vif_connect *c,
+		     struct reason *why);
+int vif_read_tune(struct device *dev, struct ipc_vif_tune *tune,
+		  struct reason *why);
 
 #endif

@@ -179,31 +179,38 @@ static void front_token(const struct device *dev, char token[TOKEN_BYTES])
 		 dev->key.domid, dev->key.handle);
 }
 
-void watch_front(struct device *dev)
+/* Each key of the frontend's that is watched, `state` last. */
+static void each_front_key(struct device *dev,
+			   int (*each)(struct hyper *h, const char *path,
+				       const char *token))
 {
-	struct hyper *h = dev->sv->hyper;
+	static const enum xpv_key only_state = XPV_KEY_STATE;
+	const enum xpv_key *key = dev->class->front_keys;
 	char path[PATH_MAX_STORE], token[TOKEN_BYTES];
 	int err;
 
 	front_token(dev, token);
-	err = key_path(path, dev->front, XPV_KEY_STATE, 0);
-	if (!err)
-		err = h->ops->watch(h, path, token);
-	if (err && err != -EEXIST)
-		device_log(dev, LOG_ERR, "%s cannot be watched: %s", path,
-			   strerror(-err));
+	for (key = key ? key : &only_state;; key++) {
+		err = key_path(path, dev->front, *key, 0);
+		if (!err)
+			err = each(dev->sv->hyper, path, token);
+		if (err && err != -EEXIST && err != -ENOENT)
+			device_log(dev, LOG_ERR, "%s cannot be watched: %s",
+				   path, strerror(-err));
+		if (*key == XPV_KEY_STATE)
+			return;
+	}
+}
+
+void watch_front(struct device *dev)
+{
+	each_front_key(dev, dev->sv->hyper->ops->watch);
 }
 
 void unwatch_front(struct device *dev)
 {
-	struct hyper *h = dev->sv->hyper;
-	char path[PATH_MAX_STORE], token[TOKEN_BYTES];
-
-	if (!h)
-		return;
-	front_token(dev, token);
-	if (!key_path(path, dev->front, XPV_KEY_STATE, 0))
-		h->ops->unwatch(h, path, token);
+	if (dev->sv->hyper)
+		each_front_key(dev, dev->sv->hyper->ops->unwatch);
 }
 
 static int watch_class(struct supervisor *sv, const struct device_class *class)

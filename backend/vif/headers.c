@@ -44,13 +44,13 @@ static void parse_l4(const uint8_t *frame, uint32_t len, uint32_t at,
 {
 	uint32_t size;
 
-	if (proto == IPPROTO_TCP) {
+	if (proto == HEADERS_TCP) {
 		if (at + TCP_MIN_LEN > len)
 			return;
 		size = (uint32_t)(frame[at + 12] >> 4) * 4;
 		if (size < TCP_MIN_LEN)
 			return;
-	} else if (proto == IPPROTO_UDP) {
+	} else if (proto == HEADERS_UDP) {
 		size = UDP_LEN;
 	} else {
 		return;
@@ -133,7 +133,7 @@ void headers_parse(const uint8_t *frame, uint32_t len, struct headers *h)
 
 bool headers_tcp_cwr(const uint8_t *frame, const struct headers *h)
 {
-	return h->proto == IPPROTO_TCP && frame[h->l4_at + 13] & TCP_FLAG_CWR;
+	return h->proto == HEADERS_TCP && frame[h->l4_at + 13] & TCP_FLAG_CWR;
 }
 
 /*

@@ -11,12 +11,15 @@
 #include <stdint.h>
 
 #define ETH_HEADER_LEN 14u
+/* Protocols whose checksum we know, IPPROTO_*. */
+#define HEADERS_TCP 6u
+#define HEADERS_UDP 17u
 
 struct headers {
 	uint8_t ip; /* 4, 6, or 0: none that we know, or cut short */
 	bool vlan; /* a VLAN tag precedes it */
 	bool fragment; /* part of an IP packet: no transport header of use */
-	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP, or 0 */
+	uint8_t proto; /* HEADERS_TCP, HEADERS_UDP, or 0 */
 	uint16_t ip_at; /* offset of the IP header */
 	uint16_t l4_at; /* of the TCP or UDP header, when proto is set */
 	uint16_t l4_len; /* of that header */
@@ -27,7 +30,7 @@ void headers_parse(const uint8_t *frame, uint32_t len, struct headers *h);
 /* Where in the transport header the checksum lies. */
 static inline uint16_t headers_csum_offset(const struct headers *h)
 {
-	return h->proto == 6 ? 16 : 6;
+	return h->proto == HEADERS_TCP ? 16 : 6;
 }
 
 /* The TCP header has the CWR flag. */

@@ -72,6 +72,9 @@ static bool guest_finds_csum(const struct vif_guest *guest,
 static uint8_t guest_gso_type(const struct vif_guest *guest,
 			      const struct port_offload *off)
 {
+	/* Without sg a frame has one slot, which GSO would not fit. */
+	if (!guest->sg)
+		return XPV_GSO_NONE;
 	if (off->gso == PORT_GSO_TCPV4 && guest->gso_tcpv4)
 		return XPV_GSO_TCPV4;
 	if (off->gso == PORT_GSO_TCPV6 && guest->gso_tcpv6)
@@ -79,48 +82,29 @@ static uint8_t guest_gso_type(const struct vif_guest *guest,
 	return XPV_GSO_NONE;
 }
 
-/* False: the frame cannot be handed to this guest. */
-static bool csum_to_guest(struct vif_queue *q, struct port_frame *frame,
-			  struct rx_plan *plan)
-{
-	const struct port_offload *off = &frame->off;
-	struct headers h;
-
-	headers_parse(frame->data, frame->len, &h);
-	if (guest_finds_csum(&q->vif->guest, off, &h)) {
-		plan->flags = XPV_RX_CSUM_BLANK | XPV_RX_DATA_VALIDATED;
-		return true;
-	}
-	/* Its segments' checksums cannot be finished before it is cut. */
-	if (off->gso != PORT_GSO_NONE)
-		return false;
-	csum_complete(frame->data, frame->len, off->csum_start,
-		      off->csum_offset);
-	q->counter[VIF_RX_CSUM_DONE]++;
-	return true;
-}
-
 void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
 		      struct rx_plan *plan)
 {
 	const struct port_offload *off = &frame->off;
-	uint32_t pages = (frame->len + XPV_PAGE_SIZE - 1) / XPV_PAGE_SIZE;
+	struct headers h;
 
-	memset(plan, 0, sizeof(*plan));
-	if (pages > 1 && !q->vif->guest.sg) {
-		q->counter[VIF_RX_DROP_LONG]++;
-		return;
-	}
 	if (off->csum_valid)
 		plan->flags = XPV_RX_DATA_VALIDATED;
-	if (off->gso != PORT_GSO_NONE) {
+	if (!off->csum_needed)
+		return;
+	plan->flags = XPV_RX_DATA_VALIDATED;
+	headers_parse(frame->data, frame->len, &h);
+	if (guest_finds_csum(&q->vif->guest, off, &h)) {
+		plan->flags |= XPV_RX_CSUM_BLANK;
 		plan->gso_type = guest_gso_type(&q->vif->guest, off);
 		plan->gso_size = off->gso_size;
 	}
-	if ((off->gso != PORT_GSO_NONE && plan->gso_type == XPV_GSO_NONE) ||
-	    (off->csum_needed && !csum_to_guest(q, frame, plan))) {
-		q->counter[VIF_RX_DROP_GSO]++;
-		return;
+	if (off->gso != PORT_GSO_NONE && plan->gso_type == XPV_GSO_NONE) {
+		plan->cut = true;
+		plan->flags = XPV_RX_DATA_VALIDATED;
+	} else if (!(plan->flags & XPV_RX_CSUM_BLANK)) {
+		csum_complete(frame->data, frame->len, off->csum_start,
+			      off->csum_offset);
+		q->counter[VIF_RX_CSUM_DONE]++;
 	}
-	plan->slots = (uint8_t)(pages + (plan->gso_type != XPV_GSO_NONE));
 }

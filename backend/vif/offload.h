@@ -17,8 +17,8 @@ bool offload_from_guest(struct vif_queue *q, const struct tx_packet *pkt,
 			struct port_frame *frame, enum vif_counter *drop);
 
 /*
- * Plan a received frame, and finish its checksum if the guest cannot.
- * plan->slots is 0 if it has to be dropped.
+ * Say in @plan what is to be done to a received frame; its checksum is
+ * finished here if the guest cannot do it.
  */
 void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
 		      struct rx_plan *plan);

@@ -6,18 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 /* A batch's memory goes back to the system after so long without traffic. */
 #define RELEASE_MS 1000u
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* ---- for tx.c and rx.c ---- */
 
@@ -42,7 +33,6 @@ void vif_queue_copy(struct vif_queue *q)
 
 void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
 {
-	struct vif *vif = q->vif;
 	char what[REASON_TEXT / 2];
 	struct reason why;
 	va_list args;
@@ -50,9 +40,8 @@ void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	reason_set(&why, "queue %u: %s", (unsigned int)(q - vif->queue), what);
-	vif->broken = true;
-	worker_broken(vif->worker, vif->dev, &why);
+	reason_set(&why, "queue %u: %s", vif_queue_number(q), what);
+	vif_broken(q->vif, &why);
 }
 
 /* ---- the loop ---- */
@@ -72,31 +61,34 @@ static bool run(struct loop_work *work)
 	return found;
 }
 
-static void release_when_idle(struct vif_queue *q, uint64_t now)
+/* Still in use, or a second without traffic. */
+static void release(struct loop_timer *timer)
 {
-	if (q->active) {
+	struct vif_queue *q = timer->owner;
+
+	if (q->active || q->rx_batch.nr) {
 		q->active = false;
-		q->dirty = true;
-		q->last_active = now;
-	} else if (q->dirty && !q->rx_batch.nr &&
-		   now - q->last_active >= RELEASE_MS) {
-		port_batch_release(&q->tx_batch);
-		port_batch_release(&q->rx_batch);
-		q->dirty = false;
+		loop_timer_set(q->vif->worker->loop, timer,
+			       loop_now() + RELEASE_MS);
+		return;
 	}
+	port_batch_release(&q->tx_batch);
+	port_batch_release(&q->rx_batch);
+	port_batch_release(&q->vif->segments);
 }
 
 static bool arm(struct loop_work *work)
 {
 	struct vif_queue *q = work->owner;
-	uint64_t now = now_ms();
 	bool found;
 
 	if (q->vif->broken)
 		return false;
-	release_when_idle(q, now);
+	if (q->active && !q->release.set)
+		loop_timer_set(q->vif->worker->loop, &q->release,
+			       loop_now() + RELEASE_MS);
 	found = vif_tx_arm(q);
-	found |= vif_rx_arm(q, now);
+	found |= vif_rx_arm(q);
 	return found;
 }
 
@@ -131,6 +123,9 @@ int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port)
 	q->work.run = run;
 	q->work.arm = arm;
 	q->work.owner = q;
+	q->release.expired = release;
+	q->release.owner = q;
+	vif_starve_init(q);
 	return err;
 }
 
@@ -144,32 +139,14 @@ static int map_ring(struct vif_queue *q, const char *what, uint32_t gref,
 		    uint32_t slot_size, void **page, struct xpv_back *ring,
 		    struct reason *why)
 {
-	struct worker *w = q->vif->worker;
-
-	*page = w->hyper->ops->map(w->hyper, w->domid, &gref, 1,
-				   HYPER_READ | HYPER_WRITE);
-	if (!*page) {
-		int err = errno;
-
-		reason_set(why, "%s-ring-ref %u of domain %u: %s", what, gref,
-			   w->domid, strerror(err));
-		return -err;
-	}
+	*page = vif_map_page(q->vif, what, gref, why);
+	if (!*page)
+		return -errno;
 	if (xpv_back_attach(ring, *page, XPV_PAGE_SIZE, slot_size)) {
-		reason_set(why, "%s-ring-ref %u: its indices cannot be", what,
-			   gref);
+		reason_set(why, "%s %u: its indices cannot be", what, gref);
 		return -EPROTO;
 	}
 	return 0;
-}
-
-static void unmap(struct vif_queue *q, void **page)
-{
-	struct hyper *h = q->vif->worker->hyper;
-
-	if (*page)
-		h->ops->unmap(h, *page, 1);
-	*page = NULL;
 }
 
 static int bind_event(struct vif_queue *q, uint32_t remote, struct reason *why)
@@ -214,18 +191,18 @@ static void undo(struct vif_queue *q)
 {
 	while (q->nr_events)
 		loop_unbind(q->vif->worker->loop, &q->event[--q->nr_events]);
-	unmap(q, &q->rx_page);
-	unmap(q, &q->tx_page);
+	vif_unmap_page(q->vif, &q->rx_page);
+	vif_unmap_page(q->vif, &q->tx_page);
 }
 
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 		      struct reason *why)
 {
-	int err = map_ring(q, "tx", c->tx_gref, XPV_NETIF_TX_SLOT, &q->tx_page,
-			   &q->tx, why);
+	int err = map_ring(q, "tx-ring-ref", c->tx_gref, XPV_NETIF_TX_SLOT,
+			   &q->tx_page, &q->tx, why);
 
 	if (!err)
-		err = map_ring(q, "rx", c->rx_gref, XPV_NETIF_RX_SLOT,
+		err = map_ring(q, "rx-ring-ref", c->rx_gref, XPV_NETIF_RX_SLOT,
 			       &q->rx_page, &q->rx, why);
 	if (!err)
 		err = bind_events(q, c, why);
@@ -236,7 +213,9 @@ int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 		return err;
 	}
 	q->tx_seen = 0;
-	q->rx_wait_since = 0;
+	q->tx_throttled = false;
+	q->starved_since = 0;
+	q->stalled = false;
 	/* What waits was meant for a connection that is no more. */
 	vif_rx_drain(q);
 	q->port_ready = true;
@@ -252,10 +231,12 @@ void vif_queue_disconnect(struct vif_queue *q)
 	q->connected = false;
 	loop_work_del(q->vif->worker->loop, &q->work);
 	loop_del(q->vif->worker->loop, &q->readable);
+	loop_timer_cancel(&q->starve);
+	loop_timer_cancel(&q->release);
 	undo(q);
 	port_batch_reset(&q->tx_batch);
 	port_batch_reset(&q->rx_batch);
 	port_batch_release(&q->tx_batch);
 	port_batch_release(&q->rx_batch);
-	q->dirty = false;
+	q->active = false;
 }

@@ -14,19 +14,26 @@
 
 #include "../ipc.h"
 #include "../port/port.h"
+#include "../port/segment.h"
 #include "../worker/loop.h"
 #include "../worker/worker.h"
+#include "credit.h"
+#include "ctrl.h"
+#include "hash.h"
 #include "hyper/hyper.h"
+#include "multicast.h"
 #include "netif.h"
 #include "ring.h"
 #include "stats.h"
+#include "steer.h"
 
 /* Transmit slots of one turn; over 26, which is the longest packet. */
 #define TX_TURN_SLOTS 128u
 /* Slots and copies that one turn can need: a whole ring. */
 #define RING_SLOTS 256u
-/* A frame with GSO on the receive ring: 17 pages and an extra. */
-#define RX_FRAME_SLOTS 18u
+/* A frame on the receive ring: pages, and extras for GSO, hash and XDP. */
+#define RX_FRAME_SLOTS                                                         \
+	(PORT_MAX_FRAME / (XPV_PAGE_SIZE - IPC_VIF_MAX_HEADROOM) + 1 + 3)
 
 /* A packet of this turn: where its slots are and what became of it. */
 struct tx_packet {
@@ -37,9 +44,12 @@ struct tx_packet {
 	uint8_t gso_type;
 	uint16_t gso_size;
 	int16_t status;
+	bool send; /* it carries a packet, and so far a good one */
+	uint16_t frame; /* in the batch */
+	uint16_t frag; /* the first of its own among tx_frags */
+	uint16_t nr_frags;
 	uint16_t op; /* its first copy */
 	uint16_t nr_ops;
-	uint16_t frame; /* in the batch, while status is OKAY */
 };
 
 /* What a frame asks of the guest's receive slots. */
@@ -47,7 +57,12 @@ struct rx_plan {
 	uint16_t flags; /* of the first response */
 	uint16_t gso_size;
 	uint8_t gso_type;
-	uint8_t slots; /* with the extra; 0: the frame is dropped */
+	bool cut; /* the guest cannot take it whole */
+	bool has_hash;
+	uint8_t hash_type;
+	uint32_t hash;
+	uint32_t len; /* of what is placed at once: the frame or a segment */
+	uint8_t slots; /* for that, with the extras; 0: it is dropped */
 };
 
 union rx_response {
@@ -68,15 +83,20 @@ struct vif_queue {
 	struct xpv_back tx;
 	void *tx_page;
 	uint32_t tx_seen; /* slots of a packet whose end is not there yet */
+	bool tx_throttled; /* until there is credit, see credit.h */
 
 	struct xpv_back rx;
 	void *rx_page;
-	uint64_t rx_wait_since; /* ms; 0: not waiting for slots */
+	struct segmenter cut; /* of the frame at [0], once it has begun */
+
+	/* Waiting for slots, see starve.c. */
+	uint64_t starved_since; /* ms; 0: it is not */
+	bool stalled; /* for so long that the carrier went */
+	struct loop_timer starve;
 
 	/* Memory in use: given back when idle for a while. */
-	bool active; /* since arm() was last called */
-	bool dirty;
-	uint64_t last_active; /* ms */
+	bool active; /* since the timer was set */
+	struct loop_timer release;
 
 	uint64_t counter[VIF_NR_COUNTERS];
 
@@ -87,6 +107,8 @@ struct vif_queue {
 	unsigned int nr_ops;
 	struct xpv_netif_tx_request tx_slots[TX_TURN_SLOTS];
 	struct tx_packet tx_packets[TX_TURN_SLOTS];
+	struct xpv_net_frag tx_frags[TX_TURN_SLOTS];
+	unsigned int nr_tx_frags;
 	union rx_response rx_rsp[RING_SLOTS];
 	uint16_t rx_rsp_of_op[RING_SLOTS];
 	unsigned int nr_rx_rsp;
@@ -99,6 +121,7 @@ struct vif_guest {
 	bool gso_tcpv6;
 	bool csum_ipv4;
 	bool csum_ipv6;
+	uint16_t headroom; /* in front of each piece of a frame */
 };
 
 struct vif {
@@ -107,8 +130,20 @@ struct vif {
 	char name[16];
 	struct vif_guest guest;
 	bool broken; /* told to the worker; no ring is touched any more */
-	unsigned int nr_queues;
-	unsigned int drain_ms; /* frames wait that long for slots */
+	unsigned int nr_queues; /* ports, all of them attached */
+	unsigned int nr_connected; /* of them, those the guest has rings for */
+
+	/* Frames wait that long for slots, 0: for ever; see starve.c. */
+	unsigned int drain_ms;
+	unsigned int stall_ms;
+	unsigned int nr_stalled; /* queues */
+
+	struct credit credit;
+	struct multicast multicast;
+	struct vif_hash hash;
+	struct vif_ctrl ctrl;
+	struct vif_steer steer;
+	struct port_batch segments; /* of frames that are cut, for a turn */
 	struct vif_queue queue[];
 };
 
@@ -119,11 +154,26 @@ void vif_queue_fini(struct vif_queue *q);
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 		      struct reason *why);
 void vif_queue_disconnect(struct vif_queue *q);
+static inline unsigned int vif_queue_number(const struct vif_queue *q)
+{
+	return (unsigned int)(q - q->vif->queue);
+}
 /* Fill in and run the copies of this turn; each has its own status. */
 struct hyper_copy *vif_queue_op(struct vif_queue *q);
 void vif_queue_copy(struct vif_queue *q);
 void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* vif.c */
+/* One page of the guest's, mapped; NULL and *why, which names it @what. */
+void *vif_map_page(struct vif *vif, const char *what, uint32_t gref,
+		   struct reason *why);
+void vif_unmap_page(struct vif *vif, void **page);
+/* The frontend broke the protocol. */
+void vif_broken(struct vif *vif, const struct reason *why);
+/* The tap's queues and its carrier follow what the vif can take. */
+int vif_update_ports(struct vif *vif, struct reason *why);
+int vif_update_carrier(struct vif *vif);
 
 /*
  * tx.c, rx.c. turn: serve a batch; true if anything was found. arm: ask for
@@ -132,8 +182,23 @@ void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
 bool vif_tx_turn(struct vif_queue *q);
 bool vif_tx_arm(struct vif_queue *q);
 bool vif_rx_turn(struct vif_queue *q);
-bool vif_rx_arm(struct vif_queue *q, uint64_t now);
+bool vif_rx_arm(struct vif_queue *q);
+/* Look at the frame at @i of rx_batch, which has just come from the port. */
+void vif_rx_plan(struct vif_queue *q, unsigned int i);
+/* The guest's headroom has changed under the frames that wait. */
+void vif_rx_plan_slots(struct vif_queue *q);
 /* Throw away what the port has queued. */
 void vif_rx_drain(struct vif_queue *q);
+
+/* Slots that the next frame needs, as far as that is known. */
+static inline uint32_t vif_rx_wanted(const struct vif_queue *q)
+{
+	return q->rx_batch.nr ? q->rx_plan[0].slots : 1;
+}
+
+/* starve.c: a queue has, or may have, a frame and no slots for it; it has. */
+void vif_starve_init(struct vif_queue *q);
+void vif_starve(struct vif_queue *q);
+void vif_fed(struct vif_queue *q);
 
 #endif

@@ -6,12 +6,83 @@
  * otherwise they wait in the queue of the device behind the port, which is
  * bounded. A tap cannot say how long its next frame is, so when few slots are
  * left one frame is read and, if it does not fit, waits here: never more than
- * that one (XSA-392).
+ * that one (XSA-392). A frame that is cut for the guest waits here, too, until
+ * the last of its segments has found slots.
  */
+#include "headers.h"
 #include "offload.h"
 #include "queue.h"
 
 #include <string.h>
+
+/* Bytes of a frame that one slot takes. */
+static uint32_t slot_bytes(const struct vif_queue *q)
+{
+	return XPV_PAGE_SIZE - q->vif->guest.headroom;
+}
+
+static uint8_t slots_for(const struct vif_queue *q, const struct rx_plan *plan)
+{
+	uint32_t slots = (plan->len + slot_bytes(q) - 1) / slot_bytes(q);
+
+	slots += plan->gso_type != XPV_GSO_NONE;
+	slots += plan->has_hash;
+	slots += q->vif->guest.headroom != 0;
+	return (uint8_t)slots;
+}
+
+static void plan_hash(struct vif_queue *q, const struct port_frame *frame,
+		      struct rx_plan *plan)
+{
+	struct hash_value v;
+
+	if (!hash_on(&q->vif->hash))
+		return;
+	v = hash_frame(&q->vif->hash, frame->data, frame->len);
+	plan->has_hash = v.valid;
+	plan->hash_type = v.type;
+	plan->hash = v.value;
+}
+
+void vif_rx_plan(struct vif_queue *q, unsigned int i)
+{
+	struct port_frame *frame = &q->rx_batch.frame[i];
+	struct rx_plan *plan = &q->rx_plan[i];
+
+	memset(plan, 0, sizeof(*plan));
+	if (frame->len < ETH_HEADER_LEN) {
+		q->counter[VIF_RX_DROP_SHORT]++;
+		return;
+	}
+	if (!multicast_wanted(&q->vif->multicast, frame->data)) {
+		q->counter[VIF_RX_DROP_MULTICAST]++;
+		return;
+	}
+	offload_to_guest(q, frame, plan);
+	plan->len = frame->len;
+	if (plan->cut) {
+		struct segmenter s;
+
+		if (!segment_start(&s, frame->data, frame->len, &frame->off)) {
+			q->counter[VIF_RX_DROP_GSO]++;
+			return;
+		}
+		plan->len = segment_len(&s);
+	}
+	if (plan->len > slot_bytes(q) && !q->vif->guest.sg) {
+		q->counter[VIF_RX_DROP_LONG]++;
+		return;
+	}
+	plan_hash(q, frame, plan);
+	plan->slots = slots_for(q, plan);
+}
+
+void vif_rx_plan_slots(struct vif_queue *q)
+{
+	for (unsigned int i = 0; i < q->rx_batch.nr; i++)
+		if (q->rx_plan[i].slots)
+			q->rx_plan[i].slots = slots_for(q, &q->rx_plan[i]);
+}
 
 /*
  * Read frames behind those of the batch, as many as are sure to fit into
@@ -23,7 +94,7 @@ static bool fetch(struct vif_queue *q, uint32_t room)
 	uint32_t worst = q->vif->guest.sg ? RX_FRAME_SLOTS : 1;
 	unsigned int max = room / worst, first = b->nr, got;
 
-	if (!q->port_ready || !room || !port_batch_room(b))
+	if (!q->port_ready || q->vif->steer.on || !room || !port_batch_room(b))
 		return false;
 	if (!max)
 		max = 1;
@@ -31,9 +102,11 @@ static bool fetch(struct vif_queue *q, uint32_t room)
 	if (got < max && port_batch_room(b))
 		q->port_ready = false;
 	for (unsigned int i = first; i < b->nr; i++)
-		offload_to_guest(q, &b->frame[i], &q->rx_plan[i]);
+		vif_rx_plan(q, i);
 	return got;
 }
+
+/* ---- slots ---- */
 
 /* Take the next posted slot; its response is filled in by the caller. */
 static union rx_response *take_slot(struct vif_queue *q, uint32_t *gref)
@@ -48,26 +121,51 @@ static union rx_response *take_slot(struct vif_queue *q, uint32_t *gref)
 	return out;
 }
 
-/* The extra overlays the response of the slot behind the first. */
-static void place_gso(struct vif_queue *q, const struct rx_plan *plan)
+/* Extras overlay the responses of the slots behind the first. */
+static struct xpv_netif_extra *place_extra(struct vif_queue *q, uint8_t type,
+					   struct xpv_netif_extra *before)
 {
 	uint32_t gref;
 	union rx_response *out = take_slot(q, &gref);
 
 	memset(out, 0, sizeof(*out));
-	out->extra.type = XPV_EXTRA_GSO;
-	out->extra.gso.size = plan->gso_size;
-	out->extra.gso.type = plan->gso_type;
+	out->extra.type = type;
+	if (before)
+		before->flags = XPV_EXTRA_MORE;
+	return &out->extra;
 }
 
-static void place_page(struct vif_queue *q, uint8_t *data, uint32_t len,
-		       uint16_t flags)
+static void place_extras(struct vif_queue *q, const struct rx_plan *plan)
+{
+	struct xpv_netif_extra *extra = NULL;
+
+	if (plan->gso_type != XPV_GSO_NONE) {
+		extra = place_extra(q, XPV_EXTRA_GSO, extra);
+		extra->gso.size = plan->gso_size;
+		extra->gso.type = plan->gso_type;
+	}
+	if (plan->has_hash) {
+		extra = place_extra(q, XPV_EXTRA_HASH, extra);
+		extra->hash.type = plan->hash_type;
+		extra->hash.algorithm = XPV_HASH_ALGORITHM_TOEPLITZ;
+		for (int i = 0; i < 4; i++)
+			extra->hash.value[i] = (uint8_t)(plan->hash >> 8 * i);
+	}
+	if (q->vif->guest.headroom) {
+		extra = place_extra(q, XPV_EXTRA_XDP, extra);
+		extra->xdp.headroom = q->vif->guest.headroom;
+	}
+}
+
+static void place_piece(struct vif_queue *q, uint8_t *data, uint32_t len,
+			uint16_t flags)
 {
 	uint32_t gref;
 	unsigned int slot = q->nr_rx_rsp;
 	union rx_response *out = take_slot(q, &gref);
 	struct hyper_copy *op = vif_queue_op(q);
 
+	out->rsp.offset = q->vif->guest.headroom;
 	out->rsp.flags = flags;
 	out->rsp.status = (int16_t)len;
 	q->rx_rsp_of_op[q->nr_ops - 1] = (uint16_t)slot;
@@ -75,33 +173,72 @@ static void place_page(struct vif_queue *q, uint8_t *data, uint32_t len,
 	op->dst.is_grant = true;
 	op->dst.domid = q->vif->worker->domid;
 	op->dst.gref = gref;
+	op->dst.offset = q->vif->guest.headroom;
 	op->len = (uint16_t)len;
 }
 
-/* Give the frame plan->slots of the guest's slots and plan the copies. */
+/* Give the frame the guest's slots and plan the copies. */
 static void place(struct vif_queue *q, const struct port_frame *frame,
 		  const struct rx_plan *plan)
 {
-	uint16_t flags = plan->flags;
+	bool extras = plan->gso_type != XPV_GSO_NONE || plan->has_hash ||
+		      q->vif->guest.headroom;
+	uint16_t flags = plan->flags | (extras ? XPV_RX_EXTRA : 0);
+	uint32_t most = slot_bytes(q);
 
-	if (plan->gso_type != XPV_GSO_NONE) {
-		flags |= XPV_RX_EXTRA;
-		q->counter[VIF_RX_GSO]++;
-	}
-	for (uint32_t at = 0; at < frame->len; at += XPV_PAGE_SIZE) {
+	for (uint32_t at = 0; at < frame->len; at += most) {
 		uint32_t len = frame->len - at;
 
-		if (len > XPV_PAGE_SIZE) {
-			len = XPV_PAGE_SIZE;
+		if (len > most) {
+			len = most;
 			flags |= XPV_RX_MORE;
 		}
-		place_page(q, frame->data + at, len, flags);
+		place_piece(q, frame->data + at, len, flags);
 		if (flags & XPV_RX_EXTRA)
-			place_gso(q, plan);
+			place_extras(q, plan);
 		flags = 0;
 	}
 	q->counter[VIF_RX_PACKETS]++;
 	q->counter[VIF_RX_BYTES] += frame->len;
+	if (plan->gso_type != XPV_GSO_NONE)
+		q->counter[VIF_RX_GSO]++;
+}
+
+/* One more frame of @slots fits into the guest's slots and into our turn. */
+static bool fits(const struct vif_queue *q, uint32_t slots, uint32_t room)
+{
+	return slots <= room && q->nr_ops + RX_FRAME_SLOTS <= RING_SLOTS;
+}
+
+/*
+ * Place segments of the first frame of the batch while slots last. True: the
+ * last one is placed.
+ */
+static bool place_segments(struct vif_queue *q, const struct port_frame *frame,
+			   struct rx_plan *plan, uint32_t *room)
+{
+	struct port_batch *b = &q->vif->segments;
+	struct segmenter *s = &q->cut;
+	struct port_offload off;
+
+	if (!segment_more(s))
+		segment_start(s, frame->data, frame->len, &frame->off);
+	s->frame = frame->data; /* it moves to the front between turns */
+	while (segment_more(s)) {
+		uint8_t *to = port_batch_room(b);
+
+		plan->len = segment_len(s);
+		plan->slots = slots_for(q, plan);
+		if (!to || !fits(q, plan->slots, *room))
+			return false;
+		segment_next(s, to, &off);
+		csum_complete(to, plan->len, off.csum_start, off.csum_offset);
+		place(q, port_batch_add(b, plan->len), plan);
+		*room -= plan->slots;
+	}
+	memset(&q->cut, 0, sizeof(q->cut));
+	q->counter[VIF_RX_CUT]++;
+	return true;
 }
 
 /* Place frames while slots last. Returns how many are done with. */
@@ -111,16 +248,19 @@ static unsigned int place_frames(struct vif_queue *q, uint32_t room)
 	unsigned int done = 0;
 
 	for (;;) {
-		const struct rx_plan *plan = &q->rx_plan[done];
+		struct rx_plan *plan = &q->rx_plan[done];
 
 		if (done == b->nr && !fetch(q, room))
 			break;
-		if (plan->slots > room ||
-		    q->nr_ops + RX_FRAME_SLOTS > RING_SLOTS)
+		if (!fits(q, plan->slots, room))
 			break;
-		if (plan->slots)
+		if (plan->slots && plan->cut) {
+			if (!place_segments(q, &b->frame[done], plan, &room))
+				break;
+		} else if (plan->slots) {
 			place(q, &b->frame[done], plan);
-		room -= plan->slots;
+			room -= plan->slots;
+		}
 		done++;
 	}
 	return done;
@@ -160,6 +300,8 @@ bool vif_rx_turn(struct vif_queue *q)
 				 q->rx.ring.entries);
 		return true;
 	}
+	if (q->starved_since && (uint32_t)room >= vif_rx_wanted(q))
+		vif_fed(q);
 	q->nr_ops = 0;
 	q->nr_rx_rsp = 0;
 	done = place_frames(q, (uint32_t)room);
@@ -167,11 +309,10 @@ bool vif_rx_turn(struct vif_queue *q)
 		vif_queue_copy(q);
 		answer(q);
 	}
-	if (done) {
+	port_batch_reset(&q->vif->segments);
+	if (done)
 		forget(q, done);
-		q->rx_wait_since = 0;
-	}
-	return done;
+	return done || q->nr_rx_rsp;
 }
 
 void vif_rx_drain(struct vif_queue *q)
@@ -179,10 +320,13 @@ void vif_rx_drain(struct vif_queue *q)
 	struct port_batch *b = &q->rx_batch;
 	unsigned int got;
 
+	memset(&q->cut, 0, sizeof(q->cut));
 	/* Bounded: a port that is filled as fast goes on next time. */
 	for (int i = 0; i < 16; i++) {
 		q->counter[VIF_RX_DRAINED] += b->nr;
 		port_batch_reset(b);
+		if (q->vif->steer.on)
+			return;
 		got = q->port->ops->receive(q->port, b, PORT_BATCH);
 		q->port_ready = got;
 		if (!got)
@@ -191,22 +335,18 @@ void vif_rx_drain(struct vif_queue *q)
 	port_batch_reset(b);
 }
 
-bool vif_rx_arm(struct vif_queue *q, uint64_t now)
+bool vif_rx_arm(struct vif_queue *q)
 {
-	uint32_t need = q->rx_batch.nr ? q->rx_plan[0].slots : 1;
+	bool may_come = q->port_ready && !q->vif->steer.on;
+	uint32_t need = vif_rx_wanted(q);
 	int n;
 
 	/* Events for posted slots are wanted only while a frame waits. */
-	if (!q->rx_batch.nr && !q->port_ready)
+	if (!q->rx_batch.nr && !may_come && !q->starved_since)
 		return false;
 	n = xpv_back_final_check_at(&q->rx, need);
 	if (n < 0 || (uint32_t)n >= need)
 		return true;
-	if (!q->rx_wait_since) {
-		q->rx_wait_since = now;
-		q->counter[VIF_RX_STALLS]++;
-	} else if (now - q->rx_wait_since >= q->vif->drain_ms) {
-		vif_rx_drain(q);
-	}
+	vif_starve(q);
 	return false;
 }

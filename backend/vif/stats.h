@@ -23,16 +23,23 @@ struct port_stats;
 	X(TX_DROP_GRANT, "tx_drop_grant")  /* a fragment cannot be read */    \
 	X(TX_DROP_CSUM, "tx_drop_csum")	   /* csum_blank, no TCP or UDP */    \
 	X(TX_DROP_GSO, "tx_drop_gso")	   /* GSO that its headers deny */    \
-	X(TX_MULTICAST, "tx_multicast_refused")				  \
+	X(TX_MULTICAST, "tx_multicast")	   /* changes of the filter's list */ \
+	X(TX_MULTICAST_FULL, "tx_multicast_full") /* and those refused */     \
+	X(TX_THROTTLED, "tx_throttled")	   /* waits for credit, see `rate` */ \
 	X(RX_PACKETS, "rx_packets")	   /* put into the guest's slots */   \
 	X(RX_BYTES, "rx_bytes")						  \
 	X(RX_GSO, "rx_gso_packets")					  \
 	X(RX_CSUM_DONE, "rx_csum_done")	   /* that the guest could not do */  \
+	X(RX_CUT, "rx_cut_packets")	   /* GSO that it could not take */   \
 	X(RX_GRANT_ERRORS, "rx_grant_errors") /* slots we cannot write */     \
 	X(RX_DROP_LONG, "rx_drop_long")	   /* over a page, and no sg */       \
-	X(RX_DROP_GSO, "rx_drop_gso")	   /* GSO the guest cannot take */    \
-	X(RX_STALLS, "rx_stalls")	   /* waits for slots */              \
-	X(RX_DRAINED, "rx_drained")	   /* after waiting too long */
+	X(RX_DROP_SHORT, "rx_drop_short")  /* no Ethernet header */           \
+	X(RX_DROP_GSO, "rx_drop_gso")	   /* GSO that its headers deny */    \
+	X(RX_DROP_MULTICAST, "rx_drop_multicast") /* by the guest's filter */ \
+	X(RX_DROP_FULL, "rx_drop_full")	   /* no room in the hash's queue */  \
+	X(RX_STARVED, "rx_starved")	   /* waits for slots */              \
+	X(RX_STALLS, "rx_stalls")	   /* so long that the carrier went */\
+	X(RX_DRAINED, "rx_drained")	   /* dropped after waiting */
 /* clang-format on */
 
 enum vif_counter {

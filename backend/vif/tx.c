@@ -2,15 +2,17 @@
 /*
  * From the guest to the port.
  *
- * A batch of slots is copied from the ring once and assembled into packets;
- * all their fragments are then fetched by one grant copy, each packet's into
- * one linear frame: what the guest granted is never mapped, and headers that
- * it spread over slots need no special care behind this point.
+ * A batch of slots is copied from the ring once and assembled into packets,
+ * which are descriptors so far: where each packet's fragments lie. They are
+ * then fetched by one grant copy, each packet's into one linear frame: what
+ * the guest granted is never mapped, and headers that it spread over slots
+ * need no special care behind this point.
  */
 #include "offload.h"
 #include "queue.h"
 
 #include <string.h>
+#include <time.h>
 
 static enum vif_counter drop_counter(enum xpv_net_verdict verdict)
 {
@@ -24,17 +26,125 @@ static enum vif_counter drop_counter(enum xpv_net_verdict verdict)
 	}
 }
 
-/* Reserve a frame for the packet and plan the copies of its fragments. */
-static void plan_copies(struct vif_queue *q, const struct xpv_net_packet *pkt,
-			struct tx_packet *out)
-{
-	struct port_frame *frame = port_batch_add(&q->tx_batch, pkt->size);
-	uint8_t *to = frame->data;
+/* ---- descriptors ---- */
 
+/* A change of the multicast list: it carries no packet. */
+static int16_t change_filter(struct vif_queue *q,
+			     const struct xpv_net_packet *pkt)
+{
+	struct multicast *m = &q->vif->multicast;
+
+	if (pkt->mcast_op == XPV_EXTRA_MCAST_DEL) {
+		multicast_del(m, pkt->mcast_addr);
+	} else if (!multicast_add(m, pkt->mcast_addr)) {
+		q->counter[VIF_TX_MULTICAST_FULL]++;
+		return XPV_NETIF_ERROR;
+	}
+	q->counter[VIF_TX_MULTICAST]++;
+	return XPV_NETIF_OKAY;
+}
+
+/* What to do with a packet, and where its bytes are; nothing is copied yet. */
+static void add_packet(struct vif_queue *q, const struct xpv_net_packet *pkt,
+		       enum xpv_net_verdict verdict, struct tx_packet *out)
+{
+	out->nr_extras = pkt->nr_extras;
+	out->status = XPV_NETIF_ERROR;
+	out->send = false;
+	if (verdict != XPV_NET_OK) {
+		q->counter[drop_counter(verdict)]++;
+		return;
+	}
+	if (pkt->mcast_op) {
+		out->status = change_filter(q, pkt);
+		return;
+	}
+	out->status = XPV_NETIF_OKAY;
+	out->send = true;
+	out->csum_blank = pkt->csum_blank;
+	out->gso_type = pkt->gso_type;
+	out->gso_size = pkt->gso_size;
+	port_batch_add(&q->tx_batch, pkt->size);
 	out->frame = (uint16_t)(q->tx_batch.nr - 1);
-	out->op = (uint16_t)q->nr_ops;
-	for (unsigned int i = 0; i < pkt->nr_frags; i++) {
-		const struct xpv_net_frag *frag = &pkt->frag[i];
+	out->frag = (uint16_t)q->nr_tx_frags;
+	out->nr_frags = pkt->nr_frags;
+	memcpy(q->tx_frags + q->nr_tx_frags, pkt->frag,
+	       pkt->nr_frags * sizeof(pkt->frag[0]));
+	q->nr_tx_frags += pkt->nr_frags;
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* May @size bytes leave now? If not, the queue is left alone for a while. */
+static bool has_credit(struct vif_queue *q, uint32_t size)
+{
+	struct credit *c = &q->vif->credit;
+	uint64_t wait;
+
+	if (!c->bytes ||
+	    credit_take(c, vif_queue_number(q), size, now_usec(), &wait))
+		return true;
+	q->tx_throttled = true;
+	q->counter[VIF_TX_THROTTLED]++;
+	if (wait)
+		loop_timer_set(q->vif->worker->loop, &c->timer,
+			       loop_now() + wait / 1000 + 1);
+	return false;
+}
+
+/*
+ * Assemble packets out of tx_slots[nr]. Returns their number and in *used the
+ * slots they take; -1 if the frontend breaks the protocol.
+ */
+static int assemble(struct vif_queue *q, unsigned int nr, unsigned int *used)
+{
+	struct xpv_net_packet pkt;
+	enum xpv_net_verdict verdict;
+	unsigned int at = 0, slots;
+	int n = 0;
+
+	q->nr_tx_frags = 0;
+	while (at < nr && port_batch_room(&q->tx_batch)) {
+		struct tx_packet *out = &q->tx_packets[n];
+
+		verdict = xpv_netif_assemble(&q->tx_slots[at], nr - at, &pkt,
+					     &slots);
+		if (verdict == XPV_NET_INCOMPLETE)
+			break;
+		if (verdict >= XPV_NET_FATAL) {
+			vif_queue_broken(q, "tx request at %u: %s",
+					 q->tx.req_cons + at,
+					 xpv_net_verdict_str(verdict));
+			return -1;
+		}
+		if (verdict == XPV_NET_OK && !has_credit(q, pkt.size))
+			break;
+		out->at = (uint16_t)at;
+		out->used = (uint8_t)slots;
+		add_packet(q, &pkt, verdict, out);
+		at += slots;
+		n++;
+	}
+	*used = at;
+	return n;
+}
+
+/* ---- bytes ---- */
+
+/* Plan the copies of all fragments of a packet into its frame. */
+static void plan_copies(struct vif_queue *q, struct tx_packet *pkt)
+{
+	const struct xpv_net_frag *frag = &q->tx_frags[pkt->frag];
+	uint8_t *to = q->tx_batch.frame[pkt->frame].data;
+
+	pkt->op = (uint16_t)q->nr_ops;
+	for (unsigned int i = 0; i < pkt->nr_frags; i++, frag++) {
 		struct hyper_copy *op;
 
 		/* The hypervisor refuses copies of nothing (XSA-448). */
@@ -49,63 +159,16 @@ static void plan_copies(struct vif_queue *q, const struct xpv_net_packet *pkt,
 		op->len = frag->size;
 		to += frag->size;
 	}
-	out->nr_ops = (uint16_t)(q->nr_ops - out->op);
+	pkt->nr_ops = (uint16_t)(q->nr_ops - pkt->op);
 }
 
-static void add_packet(struct vif_queue *q, const struct xpv_net_packet *pkt,
-		       enum xpv_net_verdict verdict, struct tx_packet *out)
+static void fetch(struct vif_queue *q, unsigned int nr)
 {
-	out->nr_extras = pkt->nr_extras;
-	out->status = XPV_NETIF_ERROR;
-	out->nr_ops = 0;
-	if (verdict != XPV_NET_OK) {
-		q->counter[drop_counter(verdict)]++;
-		return;
-	}
-	/* Never offered: nothing is filtered, so nothing is to be added. */
-	if (pkt->mcast_op) {
-		q->counter[VIF_TX_MULTICAST]++;
-		return;
-	}
-	out->status = XPV_NETIF_OKAY;
-	out->csum_blank = pkt->csum_blank;
-	out->gso_type = pkt->gso_type;
-	out->gso_size = pkt->gso_size;
-	plan_copies(q, pkt, out);
-}
-
-/*
- * Assemble packets out of tx_slots[nr]. Returns their number and in *used the
- * slots they take; -1 if the frontend breaks the protocol.
- */
-static int assemble(struct vif_queue *q, unsigned int nr, unsigned int *used)
-{
-	struct xpv_net_packet pkt;
-	enum xpv_net_verdict verdict;
-	unsigned int at = 0, slots;
-	int n = 0;
-
-	while (at < nr && port_batch_room(&q->tx_batch)) {
-		struct tx_packet *out = &q->tx_packets[n];
-
-		verdict = xpv_netif_assemble(&q->tx_slots[at], nr - at, &pkt,
-					     &slots);
-		if (verdict == XPV_NET_INCOMPLETE)
-			break;
-		if (verdict >= XPV_NET_FATAL) {
-			vif_queue_broken(q, "tx request at %u: %s",
-					 q->tx.req_cons + at,
-					 xpv_net_verdict_str(verdict));
-			return -1;
-		}
-		out->at = (uint16_t)at;
-		out->used = (uint8_t)slots;
-		add_packet(q, &pkt, verdict, out);
-		at += slots;
-		n++;
-	}
-	*used = at;
-	return n;
+	q->nr_ops = 0;
+	for (unsigned int i = 0; i < nr; i++)
+		if (q->tx_packets[i].send)
+			plan_copies(q, &q->tx_packets[i]);
+	vif_queue_copy(q);
 }
 
 static bool copied(const struct vif_queue *q, const struct tx_packet *pkt)
@@ -126,7 +189,7 @@ static void send_packets(struct vif_queue *q, unsigned int nr)
 		struct tx_packet *pkt = &q->tx_packets[i];
 		enum vif_counter drop = VIF_TX_DROP_GRANT;
 
-		if (pkt->status != XPV_NETIF_OKAY)
+		if (!pkt->send)
 			continue;
 		if (!copied(q, pkt) ||
 		    !offload_from_guest(q, pkt, &frames[pkt->frame], &drop)) {
@@ -176,7 +239,7 @@ static int new_slots(struct vif_queue *q)
 				 q->tx.ring.entries);
 		return -1;
 	}
-	if (q->tx_seen && (uint32_t)n == q->tx_seen)
+	if (q->tx_throttled || (q->tx_seen && (uint32_t)n == q->tx_seen))
 		return 0;
 	return n < (int)TX_TURN_SLOTS ? n : (int)TX_TURN_SLOTS;
 }
@@ -191,7 +254,6 @@ bool vif_tx_turn(struct vif_queue *q)
 	for (int i = 0; i < nr; i++)
 		xpv_back_peek(&q->tx, (uint32_t)i, &q->tx_slots[i],
 			      sizeof(q->tx_slots[i]));
-	q->nr_ops = 0;
 	packets = assemble(q, (unsigned int)nr, &used);
 	if (packets < 0) {
 		port_batch_reset(&q->tx_batch);
@@ -201,11 +263,11 @@ bool vif_tx_turn(struct vif_queue *q)
 	 * Nothing whole: the rest is still to come. It always does fit, a
 	 * packet is refused long before it fills a turn.
 	 */
-	q->tx_seen = packets ? 0 : (uint32_t)nr;
+	q->tx_seen = packets || q->tx_throttled ? 0 : (uint32_t)nr;
 	if (!packets)
 		return false;
 	xpv_back_skip(&q->tx, used);
-	vif_queue_copy(q);
+	fetch(q, (unsigned int)packets);
 	send_packets(q, (unsigned int)packets);
 	for (int i = 0; i < packets; i++)
 		answer(q, &q->tx_packets[i]);
@@ -217,8 +279,12 @@ bool vif_tx_turn(struct vif_queue *q)
 
 bool vif_tx_arm(struct vif_queue *q)
 {
-	int n = xpv_back_final_check_at(&q->tx, q->tx_seen + 1);
+	int n;
 
+	/* A timer wakes us, and what has come meanwhile is there then. */
+	if (q->tx_throttled)
+		return false;
+	n = xpv_back_final_check_at(&q->tx, q->tx_seen + 1);
 	/* The turn finds out what is wrong with a negative one. */
 	return n < 0 || (uint32_t)n > q->tx_seen;
 }

@@ -7,8 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A frame waits that long for the guest to post slots, as in Linux. */
-#define DRAIN_MS 10000u
+/*
+ * A frame waits that long for the guest to post slots, and for so long a
+ * guest may post none before its carrier goes; as in Linux. A guest that does
+ * not tell of new slots is looked at more often.
+ */
+#define DRAIN_MS      10000u
+#define DRAIN_POLL_MS 30u
+#define STALL_MS      60000u
 
 static int check_attach(const struct ipc_vif_attach *a, unsigned int nr_fds,
 			struct reason *why)
@@ -28,6 +34,7 @@ static void fini_queues(struct vif *vif)
 		vif_queue_fini(&vif->queue[i]);
 		port_close(vif->queue[i].port);
 	}
+	port_batch_fini(&vif->segments);
 }
 
 /* The descriptors stay the caller's when attach fails. */
@@ -56,6 +63,15 @@ static int init_queue(struct vif *vif, unsigned int i, int fd,
 	return err;
 }
 
+/* Those that had too little credit look again. */
+static void credit_came(struct loop_timer *timer)
+{
+	struct vif *vif = timer->owner;
+
+	for (unsigned int i = 0; i < vif->nr_connected; i++)
+		vif->queue[i].tx_throttled = false;
+}
+
 struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 		       const int *fds, unsigned int nr_fds, struct reason *why)
 {
@@ -74,8 +90,12 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	}
 	vif->worker = w;
 	vif->dev = msg->dev;
-	vif->drain_ms = DRAIN_MS;
+	vif->credit.timer.expired = credit_came;
+	vif->credit.timer.owner = vif;
 	memcpy(vif->name, a->name, sizeof(vif->name) - 1);
+	err = port_batch_init(&vif->segments);
+	if (err)
+		reason_set(why, "%s: %s", vif->name, strerror(-err));
 	while (!err && vif->nr_queues < nr_fds) {
 		vif->nr_queues++;
 		err = init_queue(vif, vif->nr_queues - 1,
@@ -87,6 +107,40 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	}
 	return vif;
 }
+
+/* ---- for the queues ---- */
+
+void *vif_map_page(struct vif *vif, const char *what, uint32_t gref,
+		   struct reason *why)
+{
+	struct worker *w = vif->worker;
+	void *page = w->hyper->ops->map(w->hyper, w->domid, &gref, 1,
+					HYPER_READ | HYPER_WRITE);
+	int err = errno;
+
+	if (!page)
+		reason_set(why, "%s %u of domain %u: %s", what, gref, w->domid,
+			   strerror(err));
+	errno = err;
+	return page;
+}
+
+void vif_unmap_page(struct vif *vif, void **page)
+{
+	struct hyper *h = vif->worker->hyper;
+
+	if (*page)
+		h->ops->unmap(h, *page, 1);
+	*page = NULL;
+}
+
+void vif_broken(struct vif *vif, const struct reason *why)
+{
+	vif->broken = true;
+	worker_broken(vif->worker, vif->dev, why);
+}
+
+/* ---- the port ---- */
 
 /* The same for all queues of a tap, and set through the first. */
 static int set_caps(struct vif *vif, struct reason *why)
@@ -106,9 +160,10 @@ static int set_caps(struct vif *vif, struct reason *why)
 	return err;
 }
 
-/* The tap spreads its frames over the queues that the guest has. */
-static int enable_ports(struct vif *vif, unsigned int nr, struct reason *why)
+/* The tap spreads its frames over those of its queues that are on. */
+int vif_update_ports(struct vif *vif, struct reason *why)
 {
+	unsigned int nr = vif->steer.on ? 1 : vif->nr_connected;
 	int err = 0;
 
 	for (unsigned int i = 0; !err && i < vif->nr_queues; i++) {
@@ -122,27 +177,44 @@ static int enable_ports(struct vif *vif, unsigned int nr, struct reason *why)
 	return err;
 }
 
-static void disconnect_queues(struct vif *vif)
+int vif_update_carrier(struct vif *vif)
 {
 	struct port *port = vif->queue[0].port;
 
-	for (unsigned int i = 0; i < vif->nr_queues; i++)
-		vif_queue_disconnect(&vif->queue[i]);
-	port->ops->set_carrier(port, false);
+	return port->ops->set_carrier(port,
+				      vif->nr_connected && !vif->nr_stalled);
 }
 
-int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
-		struct reason *why)
-{
-	struct port *port = vif->queue[0].port;
-	int err;
+/* ---- connect ---- */
 
-	if (!c->nr_queues || c->nr_queues > vif->nr_queues) {
-		reason_set(why, "%u queues, 1 to %u are there", c->nr_queues,
-			   vif->nr_queues);
-		return -EINVAL;
-	}
+static void disconnect_queues(struct vif *vif)
+{
+	vif_ctrl_disconnect(vif);
+	vif_steer_stop(vif);
+	loop_timer_cancel(&vif->credit.timer);
+	vif->credit.has_first = false;
+	for (unsigned int i = 0; i < vif->nr_queues; i++)
+		vif_queue_disconnect(&vif->queue[i]);
+	vif->nr_connected = 0;
+	vif->nr_stalled = 0;
+	vif_update_carrier(vif);
+}
+
+static int check_connect(const struct vif *vif, const struct ipc_vif_connect *c,
+			 struct reason *why)
+{
+	if (c->nr_queues && c->nr_queues <= vif->nr_queues)
+		return 0;
+	reason_set(why, "%u queues, 1 to %u are there", c->nr_queues,
+		   vif->nr_queues);
+	return -EINVAL;
+}
+
+/* What a guest has set up in an earlier life is gone. */
+static void begin_life(struct vif *vif, const struct ipc_vif_connect *c)
+{
 	vif->broken = false;
+	vif->nr_connected = c->nr_queues;
 	vif->guest = (struct vif_guest){
 		.sg = c->sg,
 		.gso_tcpv4 = c->gso_tcpv4,
@@ -150,20 +222,68 @@ int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 		.csum_ipv4 = c->csum_ipv4,
 		.csum_ipv6 = c->csum_ipv6,
 	};
-	err = enable_ports(vif, c->nr_queues, why);
+	vif->drain_ms = c->rx_notify ? DRAIN_MS : DRAIN_POLL_MS;
+	vif->stall_ms = c->rx_notify ? STALL_MS : 0;
+	multicast_clear(&vif->multicast);
+	memset(&vif->hash, 0, sizeof(vif->hash));
+}
+
+static int connect_rings(struct vif *vif, const struct ipc_vif_connect *c,
+			 struct reason *why)
+{
+	int err = vif_update_ports(vif, why);
+
 	if (!err)
 		err = set_caps(vif, why);
+	if (!err && c->has_ctrl)
+		err = vif_ctrl_connect(vif, c->ctrl_gref, c->ctrl_port, why);
 	for (unsigned int i = 0; !err && i < c->nr_queues; i++)
 		err = vif_queue_connect(&vif->queue[i], &c->queue[i], why);
-	if (!err) {
-		err = port->ops->set_carrier(port, true);
-		if (err)
-			reason_set(why, "%s: setting the carrier: %s",
-				   vif->name, strerror(-err));
-	}
+	if (err)
+		return err;
+	err = vif_update_carrier(vif);
+	if (err)
+		reason_set(why, "%s: setting the carrier: %s", vif->name,
+			   strerror(-err));
+	return err;
+}
+
+int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
+		struct reason *why)
+{
+	int err = check_connect(vif, c, why);
+
+	if (err)
+		return err;
+	begin_life(vif, c);
+	err = vif_tune(vif, &c->tune, why);
+	if (!err)
+		err = connect_rings(vif, c, why);
 	if (err)
 		disconnect_queues(vif);
 	return err;
+}
+
+int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
+	     struct reason *why)
+{
+	struct credit *c = &vif->credit;
+
+	if (tune->headroom > IPC_VIF_MAX_HEADROOM) {
+		reason_set(why, "a headroom of %u bytes, 0 to %u are possible",
+			   tune->headroom, IPC_VIF_MAX_HEADROOM);
+		return -EINVAL;
+	}
+	vif->multicast.filter = tune->multicast_filter;
+	vif->guest.headroom = tune->headroom;
+	for (unsigned int i = 0; i < vif->nr_connected; i++)
+		vif_rx_plan_slots(&vif->queue[i]);
+	if (c->bytes == tune->rate_bytes && c->usec == tune->rate_usec)
+		return 0;
+	loop_timer_cancel(&c->timer);
+	credit_set(c, tune->rate_bytes, tune->rate_usec, loop_now() * 1000);
+	credit_came(&c->timer);
+	return 0;
 }
 
 /* Nothing is in flight between turns: it is done at once. */

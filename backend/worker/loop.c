@@ -10,8 +10,10 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hyper/hyper.h"
@@ -22,12 +24,7 @@
  * Event-channel ports served in one turn: a guest that floods us with events
  * gets no more of a turn than this (XSA-332).
  */
-#define TURN_PORTS 32
-/*
- * No event should ever be lost, but one that is would hang the guest for
- * good: look at every ring this often even when nobody calls.
- */
-#define NET_POLL_MS  2000
+#define TURN_PORTS   32
 #define PORT_BUCKETS 32
 
 LIST_HEAD(port_list, loop_port);
@@ -41,6 +38,7 @@ struct loop {
 	struct port_list ports[PORT_BUCKETS]; /* by local port */
 	TAILQ_HEAD(, loop_work) works;
 	struct loop_work *next_work; /* of the walk in progress */
+	LIST_HEAD(, loop_timer) timers; /* few, and in no order */
 	/* The descriptors of the turn in progress: loop_del() blanks them. */
 	struct epoll_event events[TURN_SOURCES];
 	int nr_events;
@@ -125,6 +123,7 @@ struct loop *loop_new(struct hyper *h)
 		return NULL;
 	loop->hyper = h;
 	TAILQ_INIT(&loop->works);
+	LIST_INIT(&loop->timers);
 	for (i = 0; i < PORT_BUCKETS; i++)
 		LIST_INIT(&loop->ports[i]);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -189,6 +188,40 @@ static void serve_sources(struct loop *loop)
 	loop->nr_events = 0;
 }
 
+/* How long the loop may sleep; -1: until something happens. */
+static int until_timer(const struct loop *loop)
+{
+	const struct loop_timer *timer;
+	uint64_t first = UINT64_MAX, now;
+
+	LIST_FOREACH(timer, &loop->timers, next)
+		if (timer->when < first)
+			first = timer->when;
+	if (first == UINT64_MAX)
+		return -1;
+	now = loop_now();
+	if (first <= now)
+		return 0;
+	return first - now < INT_MAX ? (int)(first - now) : INT_MAX;
+}
+
+/* A call may set and cancel any timer: the walk begins anew behind it. */
+static void serve_timers(struct loop *loop)
+{
+	uint64_t now = LIST_EMPTY(&loop->timers) ? 0 : loop_now();
+	struct loop_timer *timer;
+
+	do {
+		LIST_FOREACH(timer, &loop->timers, next)
+			if (timer->when <= now)
+				break;
+		if (!timer)
+			return;
+		loop_timer_cancel(timer);
+		timer->expired(timer);
+	} while (true);
+}
+
 int loop_turn(struct loop *loop, bool may_sleep)
 {
 	bool busy = run_works(loop) || !may_sleep;
@@ -197,7 +230,7 @@ int loop_turn(struct loop *loop, bool may_sleep)
 	if (loop->stop)
 		return 0;
 	if (!busy && !arm_works(loop))
-		timeout = TAILQ_EMPTY(&loop->works) ? -1 : NET_POLL_MS;
+		timeout = until_timer(loop);
 	loop->nr_events =
 		epoll_wait(loop->epoll, loop->events, TURN_SOURCES, timeout);
 	if (loop->nr_events < 0) {
@@ -205,6 +238,7 @@ int loop_turn(struct loop *loop, bool may_sleep)
 		return errno == EINTR ? 0 : -errno;
 	}
 	serve_sources(loop);
+	serve_timers(loop);
 	return loop->error;
 }
 
@@ -274,6 +308,29 @@ void loop_notify(struct loop *loop, struct loop_port *port)
 {
 	/* Fails only when the guest's end is gone, and then nobody waits. */
 	loop->hyper->ops->evtchn_notify(loop->hyper, port->port);
+}
+
+uint64_t loop_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t when)
+{
+	if (!timer->set)
+		LIST_INSERT_HEAD(&loop->timers, timer, next);
+	timer->set = true;
+	timer->when = when;
+}
+
+void loop_timer_cancel(struct loop_timer *timer)
+{
+	if (timer->set)
+		LIST_REMOVE(timer, next);
+	timer->set = false;
 }
 
 void loop_work_add(struct loop *loop, struct loop_work *work)

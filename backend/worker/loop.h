@@ -31,6 +31,20 @@ struct loop_port {
 };
 
 /*
+ * A call at a time to come, once. An idle loop has none and never wakes; the
+ * owner fills the first two fields and sets a timer only while it waits for
+ * something.
+ */
+struct loop_timer {
+	void (*expired)(struct loop_timer *timer);
+	void *owner;
+	/* private to the loop */
+	bool set;
+	uint64_t when; /* as loop_now() */
+	LIST_ENTRY(loop_timer) next;
+};
+
+/*
  * Work that is looked for in every turn of the loop.
  *
  * run: take a bounded amount of work, flush batches. Returns true if it found
@@ -74,6 +88,12 @@ int loop_bind(struct loop *loop, struct loop_port *port, uint16_t domid,
 void loop_unbind(struct loop *loop, struct loop_port *port);
 /* Tell the guest. */
 void loop_notify(struct loop *loop, struct loop_port *port);
+
+/* Milliseconds of CLOCK_MONOTONIC, looked up anew in each call. */
+uint64_t loop_now(void);
+/* Call at loop_now() = @when; a timer that is set already moves there. */
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t when);
+void loop_timer_cancel(struct loop_timer *timer);
 
 void loop_work_add(struct loop *loop, struct loop_work *work);
 void loop_work_del(struct loop *loop, struct loop_work *work);

@@ -339,11 +339,16 @@ static int device_request(struct device *dev, const struct ipc_msg *msg,
 	case IPC_RESIZE:
 		if (dev->id.class == IPC_VBD)
 			return vbd_resize(dev->vbd, msg->sectors, why);
-		/* fall through */
+		break;
+	case IPC_VIF_TUNE:
+		if (dev->id.class == IPC_VIF)
+			return vif_tune(dev->vif, &msg->vif_tune, why);
+		break;
 	default:
-		reason_set(why, "request %u makes no sense here", msg->type);
-		return -EINVAL;
+		break;
 	}
+	reason_set(why, "request %u makes no sense here", msg->type);
+	return -EINVAL;
 }
 
 static void serve_request(struct worker *w, const struct ipc_msg *msg,

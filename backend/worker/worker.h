@@ -56,6 +56,8 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 		       const int *fds, unsigned int nr_fds, struct reason *why);
 int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 		struct reason *why);
+int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
+	     struct reason *why);
 void vif_disconnect(struct vif *vif);
 void vif_detach(struct vif *vif);
 

@@ -293,16 +293,6 @@ START_TEST(tx_good_among_bad)
 }
 END_TEST
 
-START_TEST(tx_multicast_not_offered)
-{
-	struct xpv_netif_extra extra = {.type = XPV_EXTRA_MCAST_ADD};
-
-	put(request(0, XPV_TX_EXTRA));
-	put_extra(extra);
-	expect_dropped(2, 1);
-}
-END_TEST
-
 /* ---- fronts that are cut off ---- */
 
 START_TEST(tx_crosses_page)
@@ -443,7 +433,6 @@ Suite *vif_hostile_suite(void)
 	tcase_add_loop_test(tc, tx_lies, 0,
 			    (int)(sizeof(lies) / sizeof(lies[0])));
 	tcase_add_test(tc, tx_good_among_bad);
-	tcase_add_test(tc, tx_multicast_not_offered);
 	tcase_add_test(tc, tx_crosses_page);
 	tcase_add_test(tc, tx_endless_packet);
 	tcase_add_test(tc, tx_bad_extras);

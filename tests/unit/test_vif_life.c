@@ -260,7 +260,7 @@ START_TEST(frames_are_drained_after_a_while)
 {
 	rig.vif->drain_ms = 50;
 	flood(100, 500);
-	wait_for_counter(VIF_RX_STALLS);
+	wait_for_counter(VIF_RX_STARVED);
 	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DRAINED), 0);
 	wait_for_counter(VIF_RX_DRAINED);
 	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DRAINED), 100);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "hash.h"
+
+#include "headers.h"
+
+#include <string.h>
+
+#define MAX_INPUT 36u /* IPv6 addresses and two ports */
+
+_Static_assert(MAX_INPUT + 4 <= HASH_MAX_KEY,
+	       "the key never runs out under its window of 32 bits");
+
+uint32_t hash_toeplitz(const uint8_t key[HASH_MAX_KEY], const uint8_t *data,
+		       uint32_t len)
+{
+	uint32_t window = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 |
+			  (uint32_t)key[2] << 8 | key[3];
+	uint32_t hash = 0;
+
+	for (uint32_t i = 0; i < len; i++) {
+		for (int bit = 7; bit >= 0; bit--) {
+			if (data[i] >> bit & 1)
+				hash ^= window;
+			window = window << 1 | (key[i + 4] >> bit & 1);
+		}
+	}
+	return hash;
+}
+
+/* The fullest type that was asked for and that the frame allows. */
+static bool choose(const struct vif_hash *h, const struct headers *hdr,
+		   uint8_t *type)
+{
+	bool tcp = hdr->proto == HEADERS_TCP;
+
+	if (!hdr->ip)
+		return false;
+	*type = hdr->ip == 4 ? XPV_HASH_IPV4_TCP : XPV_HASH_IPV6_TCP;
+	if (tcp && h->flags & 1u << *type)
+		return true;
+	*type = hdr->ip == 4 ? XPV_HASH_IPV4 : XPV_HASH_IPV6;
+	return h->flags & 1u << *type;
+}
+
+struct hash_value hash_frame(const struct vif_hash *h, const uint8_t *frame,
+			     uint32_t len)
+{
+	struct hash_value v = {.valid = false};
+	uint8_t input[MAX_INPUT];
+	struct headers hdr;
+	uint32_t n;
+
+	headers_parse(frame, len, &hdr);
+	if (!choose(h, &hdr, &v.type))
+		return v;
+	n = hdr.ip == 4 ? 8 : 32;
+	memcpy(input, frame + hdr.ip_at + (hdr.ip == 4 ? 12 : 8), n);
+	if (v.type == XPV_HASH_IPV4_TCP || v.type == XPV_HASH_IPV6_TCP) {
+		memcpy(input + n, frame + hdr.l4_at, 4);
+		n += 4;
+	}
+	v.valid = true;
+	v.value = hash_toeplitz(h->key, input, n);
+	return v;
+}
+
+unsigned int hash_queue(const struct vif_hash *h, const struct hash_value *v,
+			unsigned int nr)
+{
+	uint32_t value = v->valid ? v->value : 0;
+
+	if (!h->nr_mapping)
+		return value % nr;
+	/* It was checked against the queues of this connection. */
+	value = h->mapping[value % h->nr_mapping];
+	return value < nr ? value : 0;
+}
