@@ -4,7 +4,8 @@
  * a datagram over a SOCK_SEQPACKET socket pair, file descriptors beside it.
  *
  * The supervisor asks, the worker answers each request with exactly one
- * IPC_REPLY of the same request type and device; IPC_BROKEN comes unasked.
+ * IPC_REPLY of the same request type and device; IPC_BROKEN and IPC_NOTICE come
+ * unasked.
  * A worker without a supervisor goes on serving, a supervisor without its
  * worker starts another. Descriptor 4 of a worker is the supervisor's end of
  * the pair: never used, never closed, for the next supervisor to fetch.
@@ -36,6 +37,7 @@ enum ipc_type {
 	IPC_REPLY,
 	IPC_BROKEN, /* the frontend broke the protocol; text says how. The
 			 * rings are disconnected already. */
+	IPC_NOTICE, /* how the device is, unasked, when that has changed */
 	IPC_TYPES,
 };
 
@@ -133,6 +135,14 @@ struct ipc_vif_connect {
 	struct ipc_vif_queue queue[IPC_MAX_QUEUES];
 };
 
+/* IPC_NOTICE: all there is to know, each time. */
+union ipc_notice {
+	struct { /* 0 or a negative errno */
+		int32_t waiting; /* writes wait for space */
+		int32_t flush_error; /* no flush succeeds any more */
+	} vbd;
+};
+
 struct ipc_reply {
 	uint32_t request; /* enum ipc_type that is answered */
 	int32_t error; /* 0 or a negative errno */
@@ -149,6 +159,7 @@ struct ipc_msg {
 		struct ipc_vif_connect vif_connect;
 		struct ipc_vif_tune vif_tune;
 		uint64_t sectors; /* IPC_RESIZE */
+		union ipc_notice notice; /* IPC_NOTICE */
 		struct ipc_reply reply; /* IPC_REPLY, IPC_BROKEN (text) */
 	};
 };

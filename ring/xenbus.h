@@ -124,6 +124,10 @@ enum xpv_key_type {
 	X(PHYSICAL_SECTOR_SIZE, "physical-sector-size", UINT, 512, 1048576,   \
 	  512)                                                                \
 	X(INFO, "info", UINT, 0, 7, 0)                                        \
+	/* ours: for administrators, and for ourselves when a worker is new */    \
+	X(CONDITION, "condition", TEXT, 0, 1024, XPV_NO_DEFAULT)              \
+	X(FLUSH_ERROR, "flush-error", UINT, 0, 4095, 0)                       \
+	X(RESIZE, "resize", TEXT, 0, 64, XPV_NO_DEFAULT)                      \
 	/* block, written by the frontend */                                  \
 	X(VIRTUAL_DEVICE, "virtual-device", UINT, 0, 4294967295,              \
 	  XPV_NO_DEFAULT)                                                     \

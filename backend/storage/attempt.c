@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Where a file system cannot zero a range, zeroes are written. */
@@ -17,6 +19,7 @@ static void plan_transfer(const struct storage_io *io, struct attempt *a)
 {
 	a->call = io->op == STORAGE_READ ? ATTEMPT_READ : ATTEMPT_WRITE;
 	a->nr_iov = io->nr_iov;
+	a->flags = io->durable && a->call == ATTEMPT_WRITE ? RWF_DSYNC : 0;
 	if (io->nr_iov == 1) {
 		a->iov = NULL;
 		a->buf = io->iov[0].iov_base;
@@ -30,12 +33,25 @@ static void plan_zeroes(const struct storage_io *io, struct attempt *a)
 {
 	if (io->fallback) {
 		a->call = ATTEMPT_WRITE;
+		a->flags = io->durable ? RWF_DSYNC : 0;
 		a->iov = NULL;
 		a->buf = zeroes;
 		a->length = smaller(io->left, sizeof(zeroes));
 	} else {
 		a->call = ATTEMPT_FALLOCATE;
 		a->mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+	}
+}
+
+/* Of a device, a hole would be punched by writing zeroes. */
+static void plan_discard(const struct storage_io *io, struct attempt *a)
+{
+	if (io->device) {
+		a->call = ATTEMPT_DISCARD;
+		a->secure = io->secure;
+	} else {
+		a->call = ATTEMPT_FALLOCATE;
+		a->mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 	}
 }
 
@@ -48,8 +64,7 @@ void attempt_plan(const struct storage_io *io, struct attempt *a)
 		a->call = ATTEMPT_SYNC;
 		break;
 	case STORAGE_DISCARD:
-		a->call = ATTEMPT_FALLOCATE;
-		a->mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+		plan_discard(io, a);
 		break;
 	case STORAGE_WRITE_ZEROES:
 		plan_zeroes(io, a);
@@ -69,7 +84,14 @@ static ssize_t transfer(int fd, const struct attempt *a)
 
 	if (a->call == ATTEMPT_READ)
 		return preadv(fd, iov, n, offset);
-	return pwritev(fd, iov, n, offset);
+	return pwritev2(fd, iov, n, offset, a->flags);
+}
+
+static int discard(int fd, const struct attempt *a)
+{
+	uint64_t range[2] = {a->offset, a->length};
+
+	return ioctl(fd, a->secure ? BLKSECDISCARD : BLKDISCARD, range);
 }
 
 ssize_t attempt_run(int fd, const struct attempt *a)
@@ -83,6 +105,9 @@ ssize_t attempt_run(int fd, const struct attempt *a)
 	case ATTEMPT_FALLOCATE:
 		res = fallocate(fd, a->mode, (off_t)a->offset,
 				(off_t)a->length);
+		break;
+	case ATTEMPT_DISCARD:
+		res = discard(fd, a);
 		break;
 	default:
 		res = transfer(fd, a);

@@ -11,6 +11,8 @@
 
 #include "storage.h"
 
+#define ENGINE_THREADS 4
+
 /* The system call that comes next for a request. */
 struct attempt {
 	enum {
@@ -18,8 +20,11 @@ struct attempt {
 		ATTEMPT_WRITE,
 		ATTEMPT_SYNC,
 		ATTEMPT_FALLOCATE,
+		ATTEMPT_DISCARD, /* of a device; not for io_uring */
 	} call;
 	int mode; /* fallocate */
+	int flags; /* write: RWF_* */
+	bool secure; /* discard */
 	unsigned int nr_iov;
 	struct iovec *iov; /* NULL: the one buffer at @buf */
 	void *buf;
@@ -47,11 +52,16 @@ struct engine {
 	void *owner;
 };
 
-/* A file on this engine; both are taken over on success. NULL + errno. */
-struct storage *storage_file_over(struct engine *engine, int fd);
+/*
+ * A file on this engine; both are taken over on success. @loop NULL: there is
+ * nothing to wait with, as in tests. NULL + errno.
+ */
+struct storage *storage_file_over(struct loop *loop, struct engine *engine,
+				  int fd, const struct storage_config *config);
 
 /* NULL + errno. The descriptor stays the caller's. */
 struct engine *engine_uring(struct loop *loop, int fd);
-struct engine *engine_pool(struct loop *loop, int fd);
+/* At most ENGINE_THREADS, and at least one. */
+struct engine *engine_pool(struct loop *loop, int fd, unsigned int threads);
 
 #endif

@@ -6,6 +6,7 @@
  *   so that nobody is given the bytes that were in the buffer before.
  * - After a failed fsync the kernel forgets which pages were lost: from then
  *   on every flush fails, for as long as the file is open.
+ * - A write for which there is no space waits for it, unless it is to fail.
  * - A file that somebody shrank is not grown again by our writes, or what was
  *   cut off would read as zeroes without an error.
  */
@@ -19,19 +20,46 @@
 
 #include "../reason.h"
 #include "../worker/log.h"
+#include "space.h"
 
 struct file {
 	struct storage storage;
 	struct engine *engine;
 	int fd;
 	bool is_block;
-	int flush_error; /* latched */
+	struct storage_config config;
+	struct storage_health health; /* flush_error: latched */
+	bool giving_up; /* nothing waits for space */
+	struct space space;
 	unsigned int writes; /* in the queue below */
 	struct storage_queue queue; /* submitted, not kicked yet */
 };
 
-static void finish(struct storage_io *io, int error)
+static void tell(struct file *f)
 {
+	if (f->config.changed)
+		f->config.changed(f->config.owner, &f->health);
+}
+
+static void set_waiting(struct file *f, int error)
+{
+	if (f->health.waiting == error)
+		return;
+	f->health.waiting = error;
+	if (error)
+		log_line("no space: %s; writes wait for it", strerror(-error));
+	else
+		log_line("no write waits for space any more");
+	tell(f);
+}
+
+static void finish(struct file *f, struct storage_io *io, int error)
+{
+	if (io->held) {
+		space_done(&f->space, io, !error);
+		if (!f->space.waiting)
+			set_waiting(f, 0);
+	}
 	io->done(io, error);
 }
 
@@ -53,12 +81,12 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 {
 	if (result <= 0) {
 		/* 0: the end of the file, where there should be data. */
-		finish(io, result ? (int)result : -EIO);
+		finish(f, io, result ? (int)result : -EIO);
 		return;
 	}
 	io->left -= (uint64_t)result;
 	if (!io->left) {
-		finish(io, 0);
+		finish(f, io, 0);
 		return;
 	}
 	if (io->op != STORAGE_WRITE_ZEROES)
@@ -68,13 +96,14 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 
 static void flushed(struct file *f, struct storage_io *io, ssize_t result)
 {
-	if (result < 0 && !f->flush_error) {
-		f->flush_error = (int)result;
+	if (result < 0 && !f->health.flush_error) {
+		f->health.flush_error = (int)result;
 		log_line("flush failed: %s; every flush will, until the disk "
 			 "is attached again",
 			 strerror((int)-result));
+		tell(f);
 	}
-	finish(io, f->flush_error);
+	finish(f, io, f->health.flush_error);
 }
 
 static void zeroed(struct file *f, struct storage_io *io, ssize_t result)
@@ -85,8 +114,33 @@ static void zeroed(struct file *f, struct storage_io *io, ssize_t result)
 		io->fallback = true;
 		f->engine->ops->submit(f->engine, io);
 	} else {
-		finish(io, (int)result);
+		finish(f, io, (int)result);
 	}
+}
+
+static int discarded(ssize_t result)
+{
+	return result == -ENODEV || result == -ENOTTY ? -EOPNOTSUPP
+						      : (int)result;
+}
+
+static bool is_full(ssize_t result)
+{
+	return result == -ENOSPC || result == -EDQUOT;
+}
+
+static bool wait_for_space(struct file *f, struct storage_io *io, int error)
+{
+	if (f->config.full != STORAGE_FULL_PAUSE || f->giving_up ||
+	    !space_wait(&f->space, io))
+		return false;
+	set_waiting(f, error);
+	return true;
+}
+
+static bool grows(const struct storage_io *io)
+{
+	return io->op == STORAGE_WRITE || io->op == STORAGE_WRITE_ZEROES;
 }
 
 static void file_finished(void *owner, struct storage_io *io, ssize_t result)
@@ -97,6 +151,8 @@ static void file_finished(void *owner, struct storage_io *io, ssize_t result)
 		f->engine->ops->submit(f->engine, io);
 		return;
 	}
+	if (is_full(result) && grows(io) && wait_for_space(f, io, (int)result))
+		return;
 	switch (io->op) {
 	case STORAGE_FLUSH:
 		flushed(f, io, result);
@@ -105,7 +161,7 @@ static void file_finished(void *owner, struct storage_io *io, ssize_t result)
 		zeroed(f, io, result);
 		break;
 	case STORAGE_DISCARD:
-		finish(io, result == -ENODEV ? -EOPNOTSUPP : (int)result);
+		finish(f, io, discarded(result));
 		break;
 	default:
 		transferred(f, io, result);
@@ -113,9 +169,10 @@ static void file_finished(void *owner, struct storage_io *io, ssize_t result)
 	}
 }
 
-static bool grows(const struct storage_io *io)
+/* What must not happen behind the end of a file that was shrunk. */
+static bool alters(const struct storage_io *io)
 {
-	return io->op == STORAGE_WRITE || io->op == STORAGE_WRITE_ZEROES;
+	return grows(io) || io->op == STORAGE_DISCARD;
 }
 
 static void file_submit(struct storage *s, struct storage_io *io)
@@ -123,8 +180,12 @@ static void file_submit(struct storage *s, struct storage_io *io)
 	struct file *f = (struct file *)s;
 
 	io->left = io->length;
-	io->fallback = false;
-	f->writes += grows(io);
+	io->device = f->is_block;
+	io->durable = f->config.cache == STORAGE_CACHE_WRITETHROUGH;
+	/* Zeroing by a call would need a flush of its own. */
+	io->fallback = io->durable;
+	io->held = false;
+	f->writes += alters(io);
 	STAILQ_INSERT_TAIL(&f->queue, io, next);
 }
 
@@ -136,6 +197,23 @@ static uint64_t file_size(struct storage *s)
 	return end > 0 ? (uint64_t)end : 0;
 }
 
+static bool flushes(const struct file *f)
+{
+	return !f->health.flush_error &&
+	       f->config.cache != STORAGE_CACHE_UNSAFE;
+}
+
+/* The size is looked at anew: much may have happened since. */
+static void retry(struct file *f)
+{
+	struct storage_io *io;
+
+	while ((io = space_next(&f->space))) {
+		STAILQ_INSERT_TAIL(&f->queue, io, next);
+		f->writes++;
+	}
+}
+
 static bool file_kick(struct storage *s)
 {
 	struct file *f = (struct file *)s;
@@ -144,6 +222,7 @@ static bool file_kick(struct storage *s)
 	uint64_t end = UINT64_MAX;
 	bool refused = false;
 
+	retry(f);
 	STAILQ_CONCAT(&queue, &f->queue);
 	/* One look at the size covers a whole batch of writes. */
 	if (f->writes && !f->is_block)
@@ -151,12 +230,15 @@ static bool file_kick(struct storage *s)
 	f->writes = 0;
 	while ((io = STAILQ_FIRST(&queue))) {
 		STAILQ_REMOVE_HEAD(&queue, next);
-		if (grows(io) &&
+		if (alters(io) &&
 		    (io->length > end || io->offset > end - io->length)) {
-			finish(io, -EIO);
+			finish(f, io, -EIO);
 			refused = true;
-		} else if (io->op == STORAGE_FLUSH && f->flush_error) {
-			finish(io, f->flush_error);
+		} else if (io->held && f->giving_up) {
+			finish(f, io, -ENOSPC);
+			refused = true;
+		} else if (io->op == STORAGE_FLUSH && !flushes(f)) {
+			finish(f, io, f->health.flush_error);
 			refused = true;
 		} else {
 			f->engine->ops->submit(f->engine, io);
@@ -169,13 +251,23 @@ static bool file_arm(struct storage *s)
 {
 	struct file *f = (struct file *)s;
 
-	return f->engine->ops->arm(f->engine);
+	return f->engine->ops->arm(f->engine) || space_ready(&f->space);
+}
+
+static void file_give_up(struct storage *s, bool on)
+{
+	struct file *f = (struct file *)s;
+
+	f->giving_up = on;
+	if (on)
+		space_give_up(&f->space);
 }
 
 static void file_close(struct storage *s)
 {
 	struct file *f = (struct file *)s;
 
+	space_fini(&f->space);
 	f->engine->ops->close(f->engine);
 	close(f->fd);
 	free(f);
@@ -186,6 +278,7 @@ static const struct storage_ops file_ops = {
 	.kick = file_kick,
 	.arm = file_arm,
 	.size = file_size,
+	.give_up = file_give_up,
 	.close = file_close,
 };
 
@@ -195,16 +288,17 @@ static struct engine *open_engine(struct loop *loop, int fd,
 	struct engine *e;
 
 	if (engine == STORAGE_ENGINE_POOL)
-		return engine_pool(loop, fd);
+		return engine_pool(loop, fd, ENGINE_THREADS);
 	e = engine_uring(loop, fd);
 	if (e || engine == STORAGE_ENGINE_URING)
 		return e;
 	/* Refused by seccomp, by sysctl or for want of memory. */
 	log_line("io_uring: %s; using threads", strerror(errno));
-	return engine_pool(loop, fd);
+	return engine_pool(loop, fd, ENGINE_THREADS);
 }
 
-struct storage *storage_file_over(struct engine *engine, int fd)
+struct storage *storage_file_over(struct loop *loop, struct engine *engine,
+				  int fd, const struct storage_config *config)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	struct stat st;
@@ -218,16 +312,20 @@ struct storage *storage_file_over(struct engine *engine, int fd)
 	f->engine = engine;
 	f->storage.ops = &file_ops;
 	f->fd = fd;
+	f->config = *config;
+	f->health.flush_error = config->flush_error;
+	space_init(&f->space, loop);
 	f->is_block = S_ISBLK(st.st_mode);
 	STAILQ_INIT(&f->queue);
 	return &f->storage;
 }
 
 struct storage *storage_file(struct loop *loop, int fd,
-			     enum storage_engine engine, struct reason *why)
+			     const struct storage_config *config,
+			     struct reason *why)
 {
-	struct engine *e = open_engine(loop, fd, engine);
-	struct storage *s = e ? storage_file_over(e, fd) : NULL;
+	struct engine *e = open_engine(loop, fd, config->engine);
+	struct storage *s = e ? storage_file_over(loop, e, fd, config) : NULL;
 	int err = errno;
 
 	if (s)

@@ -16,8 +16,6 @@
 
 #include "../worker/loop.h"
 
-#define THREADS 4
-
 struct pool {
 	struct engine engine;
 	struct loop *loop;
@@ -25,7 +23,7 @@ struct pool {
 	int fd; /* of the file */
 	struct storage_queue queue; /* the loop's: submitted, not kicked */
 	unsigned int started;
-	pthread_t thread[THREADS];
+	pthread_t thread[ENGINE_THREADS];
 	pthread_mutex_t lock; /* of everything below */
 	pthread_cond_t work;
 	struct storage_queue todo;
@@ -148,14 +146,14 @@ static const struct engine_ops pool_ops = {
 };
 
 /* Signals are the loop's: ours are all blocked. */
-static int start_threads(struct pool *p)
+static int start_threads(struct pool *p, unsigned int threads)
 {
 	sigset_t all, old;
 	int err = 0;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (p->started < THREADS && !err) {
+	while (p->started < threads && !err) {
 		err = pthread_create(&p->thread[p->started], NULL, serve, p);
 		if (!err)
 			p->started++;
@@ -165,7 +163,7 @@ static int start_threads(struct pool *p)
 	return p->started ? 0 : -err;
 }
 
-struct engine *engine_pool(struct loop *loop, int fd)
+struct engine *engine_pool(struct loop *loop, int fd, unsigned int threads)
 {
 	struct pool *p = calloc(1, sizeof(*p));
 	int err;
@@ -184,7 +182,7 @@ struct engine *engine_pool(struct loop *loop, int fd)
 	p->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = p->wake.fd < 0 ? -errno : loop_add(loop, &p->wake, EPOLLIN);
 	if (!err)
-		err = start_threads(p);
+		err = start_threads(p, threads);
 	if (!err)
 		return &p->engine;
 	if (p->wake.fd >= 0)

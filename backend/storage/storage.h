@@ -44,12 +44,16 @@ struct storage_io {
 	struct iovec *iov; /* read and write; sums up to length */
 	uint64_t offset; /* bytes */
 	uint64_t length; /* bytes */
+	bool secure; /* discard: nothing of it may be found again */
 	/* @error: 0 or a negative errno. */
 	void (*done)(struct storage_io *io, int error);
 	/* private to the storage */
 	uint64_t left; /* bytes still to do */
 	ssize_t attempt; /* what the last system call returned */
 	bool fallback; /* zero a range by writing to it */
+	bool durable; /* as soon as it is done */
+	bool device; /* goes to a block device */
+	bool held; /* has waited for space */
 	STAILQ_ENTRY(storage_io) next;
 };
 
@@ -66,6 +70,9 @@ struct storage_ops {
 	bool (*arm)(struct storage *s);
 	/* Bytes, as they are now: 0 if that cannot be told. */
 	uint64_t (*size)(struct storage *s);
+	/* While , nothing waits for space: it fails. What waits does so
+	 * with the next kick. */
+	void (*give_up)(struct storage *s, bool on);
 	/* Only when nothing is in flight. */
 	void (*close)(struct storage *s);
 };
@@ -93,6 +100,12 @@ static inline bool storage_arm(struct storage *s)
 static inline uint64_t storage_size(struct storage *s)
 {
 	return s->ops->size(s);
+}
+
+static inline void storage_give_up(struct storage *s, bool on)
+{
+	if (s->ops->give_up)
+		s->ops->give_up(s, on);
 }
 
 static inline void storage_close(struct storage *s)
@@ -131,12 +144,29 @@ enum storage_full {
 	STORAGE_FULLS,
 };
 
+/* What cannot be told with the answer to a request. 0 or a negative errno. */
+struct storage_health {
+	int waiting; /* writes wait for space */
+	int flush_error; /* no flush succeeds any more */
+};
+
+struct storage_config {
+	enum storage_engine engine;
+	enum storage_cache cache; /* DEFAULT: as WRITEBACK */
+	enum storage_full full;
+	int flush_error; /* of an earlier life: none succeeds any more */
+	/* May be NULL. Called from within kick(). */
+	void (*changed)(void *owner, const struct storage_health *health);
+	void *owner;
+};
+
 /*
  * A raw file or block device, already open, which is taken over on success.
  * NULL, errno and @why.
  */
 struct storage *storage_file(struct loop *loop, int fd,
-			     enum storage_engine engine, struct reason *why);
+			     const struct storage_config *config,
+			     struct reason *why);
 
 /* Takes writes and reads nothing, at once: @size bytes. NULL + errno. */
 struct storage *storage_null(uint64_t size);

@@ -97,12 +97,12 @@ static void look_at_file(struct target *t, const struct stat *st)
 		t->discard_granularity = PAGE;
 }
 
-static uint32_t queue_limit(dev_t dev, const char *name)
+/* A number in sysfs of a disk, or of the disk around a partition. */
+static uint32_t sysfs_limit(dev_t dev, const char *name)
 {
-	/* A partition's limits are those of the disk around it. */
 	static const char *const format[] = {
-		"/sys/dev/block/%u:%u/queue/%s",
-		"/sys/dev/block/%u:%u/../queue/%s",
+		"/sys/dev/block/%u:%u/%s",
+		"/sys/dev/block/%u:%u/../%s",
 	};
 	char path[128];
 	uint64_t value;
@@ -124,6 +124,29 @@ static uint32_t queue_limit(dev_t dev, const char *name)
 	return 0;
 }
 
+/*
+ * A range that is none, to see what is said of it first: EINVAL from Linux
+ * 5.19 on means that it could be. Nothing is lost, whoever answers what.
+ */
+static bool can_discard_securely(int fd)
+{
+	uint64_t range[2] = {1, 0};
+
+	return ioctl(fd, BLKSECDISCARD, range) && errno == EINVAL;
+}
+
+static void look_at_discard(struct target *t)
+{
+	if (t->read_only || !sysfs_limit(t->device, "queue/discard_max_bytes"))
+		return;
+	t->discard_granularity =
+		sysfs_limit(t->device, "queue/discard_granularity");
+	if (t->discard_granularity < t->logical_sector_size)
+		t->discard_granularity = t->logical_sector_size;
+	t->discard_alignment = sysfs_limit(t->device, "discard_alignment");
+	t->discard_secure = can_discard_securely(t->fd);
+}
+
 static int look_at_device(struct target *t, const struct stat *st)
 {
 	unsigned int physical;
@@ -136,9 +159,8 @@ static int look_at_device(struct target *t, const struct stat *st)
 	t->is_block = true;
 	t->logical_sector_size = (uint32_t)logical;
 	t->physical_sector_size = physical;
-	if (!t->read_only && queue_limit(st->st_rdev, "discard_max_bytes"))
-		t->discard_granularity =
-			queue_limit(st->st_rdev, "discard_granularity");
+	t->device = st->st_rdev;
+	look_at_discard(t);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct reason;
 
@@ -20,6 +21,7 @@ struct target {
 	uint32_t discard_alignment; /* bytes: where the first granule begins */
 	bool discard_secure; /* so that nothing of it can be found again */
 	bool is_block;
+	dev_t device; /* of a block device, its number */
 	bool read_only;
 	bool direct;
 };

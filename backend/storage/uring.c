@@ -8,6 +8,9 @@
  * when a request finishes, but a registered eventfd does. It is switched on
  * for the time of sleep only, by a flag in shared memory, and watched
  * edge-triggered, so that it costs no system call of its own.
+ *
+ * Linux 6.1 has no request for the discard of a device, an ioctl: a thread
+ * beside the ring makes these.
  */
 #include "engine.h"
 
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../worker/loop.h"
@@ -34,6 +38,7 @@ struct uring {
 	struct loop_source wake; /* the eventfd */
 	bool armed;
 	struct storage_queue backlog; /* waits for a submission entry */
+	struct engine *thread; /* of a device, else NULL */
 };
 
 static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
@@ -49,6 +54,8 @@ static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
 		io_uring_prep_fallocate(sqe, 0, a.mode, (off_t)a.offset,
 					(off_t)a.length);
 		break;
+	case ATTEMPT_DISCARD:
+		abort(); /* uring_submit() sees to that */
 	case ATTEMPT_READ:
 		if (a.iov)
 			io_uring_prep_readv(sqe, 0, a.iov, a.nr_iov, a.offset);
@@ -62,6 +69,7 @@ static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
 		else
 			io_uring_prep_write(sqe, 0, a.buf,
 					    (unsigned int)a.length, a.offset);
+		sqe->rw_flags = a.flags;
 		break;
 	}
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE); /* 0: our only file */
@@ -72,7 +80,10 @@ static void uring_submit(struct engine *e, struct storage_io *io)
 {
 	struct uring *u = (struct uring *)e;
 
-	STAILQ_INSERT_TAIL(&u->backlog, io, next);
+	if (io->device && io->op == STORAGE_DISCARD)
+		u->thread->ops->submit(u->thread, io);
+	else
+		STAILQ_INSERT_TAIL(&u->backlog, io, next);
 }
 
 static void fill(struct uring *u)
@@ -111,6 +122,7 @@ static bool reap(struct uring *u)
 static bool uring_kick(struct engine *e)
 {
 	struct uring *u = (struct uring *)e;
+	bool found = u->thread && u->thread->ops->kick(u->thread);
 
 	if (u->armed)
 		io_uring_cq_eventfd_toggle(&u->ring, false);
@@ -122,7 +134,8 @@ static bool uring_kick(struct engine *e)
 	 */
 	if (io_uring_sq_ready(&u->ring) || kernel_wants_us(u))
 		io_uring_submit_and_get_events(&u->ring);
-	return reap(u) || io_uring_sq_ready(&u->ring) ||
+	found |= reap(u);
+	return found || io_uring_sq_ready(&u->ring) ||
 	       !STAILQ_EMPTY(&u->backlog);
 }
 
@@ -141,6 +154,8 @@ static void uring_close(struct engine *e)
 {
 	struct uring *u = (struct uring *)e;
 
+	if (u->thread)
+		u->thread->ops->close(u->thread);
 	loop_del(u->loop, &u->wake);
 	io_uring_queue_exit(&u->ring);
 	close(u->wake.fd);
@@ -180,6 +195,29 @@ static int open_ring(struct io_uring *ring)
 	return io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
 }
 
+static void thread_finished(void *owner, struct storage_io *io, ssize_t result)
+{
+	struct uring *u = owner;
+
+	u->engine.finished(u->engine.owner, io, result);
+}
+
+static int start_thread(struct uring *u, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISBLK(st.st_mode))
+		return 0;
+	u->thread = engine_pool(u->loop, fd, 1);
+	if (!u->thread)
+		return -errno;
+	u->thread->finished = thread_finished;
+	u->thread->owner = u;
+	return 0;
+}
+
 static int setup(struct uring *u, int fd)
 {
 	int err = io_uring_register_files(&u->ring, &fd, 1);
@@ -192,7 +230,8 @@ static int setup(struct uring *u, int fd)
 	io_uring_ring_dontfork(&u->ring);
 	/* Saves a lookup a call; a thread has few of them, so it may fail. */
 	io_uring_register_ring_fd(&u->ring);
-	return loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
+	err = loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
+	return err ? err : start_thread(u, fd);
 }
 
 struct engine *engine_uring(struct loop *loop, int fd)

@@ -114,6 +114,15 @@ struct device_class {
 		       struct reason *why);
 	/* Keys of the frontend to watch besides `state`, ends with STATE. */
 	const enum xpv_key *front_keys;
+	/*
+	 * With each step, before anything else; may be NULL, as the next two.
+	 * 1: the worker is to be asked @msg, which answered() hears the answer
+	 * of; 0: no; or a negative errno: to be tried again.
+	 */
+	int (*tend)(struct device *dev, struct ipc_msg *msg);
+	void (*answered)(struct device *dev, const struct ipc_reply *reply);
+	/* How the device is, as the worker says. */
+	void (*noticed)(struct device *dev, const union ipc_notice *notice);
 	/* Close, remove and forget what prepare() and attach() made. */
 	void (*release)(struct device *dev);
 };
@@ -157,9 +166,14 @@ int device_read(struct device *dev);
  */
 int device_switch(struct device *dev, enum xpv_state next,
 		  int (*publish)(struct device *dev, uint32_t tx));
+/* The same, and our state stays what it is, unwritten. */
+int device_update(struct device *dev,
+		  int (*write)(struct device *dev, uint32_t tx));
 /* Write a number under our directory. */
 int device_put(struct device *dev, uint32_t tx, enum xpv_key key,
 	       uint64_t value);
+/* Remove what is under our directory, if it is there. */
+int device_rm(struct device *dev, uint32_t tx, enum xpv_key key);
 /* Is the other side of the device who it has to be? 0 or as keys.h says. */
 int device_check_back(struct device *dev, struct reason *why);
 int device_check_front(struct device *dev, struct reason *why);

@@ -190,7 +190,8 @@ static void hear(struct guest *g, const struct ipc_msg *msg, const int *fds,
 
 	while (nr_fds)
 		close(fds[--nr_fds]);
-	if (msg->type != IPC_REPLY && msg->type != IPC_BROKEN)
+	if (msg->type != IPC_REPLY && msg->type != IPC_BROKEN &&
+	    msg->type != IPC_NOTICE)
 		return;
 	if (dev && dev->guest == g)
 		device_answer(dev, msg);

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "errand.h"
 #include "guest.h"
 #include "record.h"
+#include "size_watch.h"
 #include "supervisor.h"
 #include "watch.h"
 
@@ -126,6 +128,10 @@ static int serve(struct supervisor *sv)
 	if (err >= 0)
 		err = devices_init(sv);
 	if (err >= 0)
+		err = errands_init(sv);
+	if (err >= 0)
+		err = size_watch_init(sv);
+	if (err >= 0)
 		err = watch_init(sv);
 	if (err < 0) {
 		log_daemon(LOG_ERR, "%s: %s", sv->hyper_spec, strerror(-err));
@@ -172,6 +178,8 @@ int main(int argc, char **argv)
 		err = serve(&sv);
 	guests_fini(&sv);
 	devices_fini(&sv);
+	size_watch_fini(&sv);
+	errands_fini(&sv);
 	watch_fini(&sv);
 	sd_event_source_unref(sv.store_retry);
 	sd_event_unref(sv.event);

@@ -51,8 +51,8 @@ int device_put(struct device *dev, uint32_t tx, enum xpv_key key,
 			    "%" PRIu64, value);
 }
 
-static int switch_in(struct device *dev, uint32_t tx, enum xpv_state next,
-		     int (*publish)(struct device *dev, uint32_t tx))
+static int update_in(struct device *dev, uint32_t tx,
+		     int (*write)(struct device *dev, uint32_t tx))
 {
 	enum xpv_state own;
 	int err = key_state(dev->sv->hyper, tx, dev->back, &own);
@@ -60,15 +60,13 @@ static int switch_in(struct device *dev, uint32_t tx, enum xpv_state next,
 	/* Never bring a directory back that the toolstack has removed. */
 	if (err == -ENOENT || (!err && own != dev->own))
 		return -ESTALE;
-	if (!err && publish)
-		err = publish(dev, tx);
-	if (!err)
-		err = device_put(dev, tx, XPV_KEY_STATE, next);
+	if (!err && write)
+		err = write(dev, tx);
 	return err;
 }
 
-int device_switch(struct device *dev, enum xpv_state next,
-		  int (*publish)(struct device *dev, uint32_t tx))
+static int update(struct device *dev, const enum xpv_state *next,
+		  int (*write)(struct device *dev, uint32_t tx))
 {
 	struct hyper *h = dev->sv->hyper;
 	uint32_t tx;
@@ -78,15 +76,41 @@ int device_switch(struct device *dev, enum xpv_state next,
 		err = ops(dev)->tx_start(h, &tx);
 		if (err)
 			break;
-		err = switch_in(dev, tx, next, publish);
+		err = update_in(dev, tx, write);
+		if (!err && next)
+			err = device_put(dev, tx, XPV_KEY_STATE, *next);
 		if (err)
 			ops(dev)->tx_end(h, tx, true);
 		else
 			err = ops(dev)->tx_end(h, tx, false);
 	}
+	return err;
+}
+
+int device_update(struct device *dev,
+		  int (*write)(struct device *dev, uint32_t tx))
+{
+	return update(dev, NULL, write);
+}
+
+int device_switch(struct device *dev, enum xpv_state next,
+		  int (*publish)(struct device *dev, uint32_t tx))
+{
+	int err = update(dev, &next, publish);
+
 	if (!err)
 		dev->own = next;
 	return err;
+}
+
+int device_rm(struct device *dev, uint32_t tx, enum xpv_key key)
+{
+	char path[PATH_MAX_STORE];
+	int err = key_path(path, dev->back, key, 0);
+
+	if (!err)
+		err = ops(dev)->rm(dev->sv->hyper, tx, path);
+	return err == -ENOENT ? 0 : err;
 }
 
 /* A path that has to be there and to be @expected. */
@@ -189,8 +213,5 @@ int device_clear_error(struct device *dev, uint32_t tx)
 	err = ops(dev)->rm(h, tx, path);
 	if (err && err != -ENOENT)
 		return err;
-	if (key_path(path, dev->back, XPV_KEY_ERROR, 0))
-		return -ENAMETOOLONG;
-	err = ops(dev)->rm(h, tx, path);
-	return err == -ENOENT ? 0 : err;
+	return device_rm(dev, tx, XPV_KEY_ERROR);
 }

@@ -290,6 +290,19 @@ static void vanish(struct device *dev)
 		device_free(dev);
 }
 
+/* True: go on. */
+static bool tend(struct device *dev)
+{
+	struct ipc_msg msg = {0};
+	int result = dev->class->tend ? dev->class->tend(dev, &msg) : 0;
+
+	if (result < 0)
+		put_off(dev, result);
+	else if (result)
+		ask(dev, msg.type, &msg, NULL, 0);
+	return !result;
+}
+
 void device_step(struct device *dev)
 {
 	int err;
@@ -308,7 +321,8 @@ void device_step(struct device *dev)
 	if (dev->failed && dev->peer != dev->failed_peer &&
 	    dev->own == XPV_STATE_CLOSED)
 		dev->failed = false;
-	act(dev);
+	if (tend(dev))
+		act(dev);
 }
 
 /* ---- the worker's answers ---- */
@@ -372,6 +386,11 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 		broken(dev, reply);
 		return;
 	}
+	if (msg->type == IPC_NOTICE) {
+		if (dev->class->noticed)
+			dev->class->noticed(dev, &msg->notice);
+		return;
+	}
 	/* Not what we asked for: what the supervisor before us did. */
 	if (dev->asked == reply->request)
 		dev->asked = IPC_NONE;
@@ -398,6 +417,8 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 		guest_drop_device(dev);
 		break;
 	default:
+		if (dev->class->answered)
+			dev->class->answered(dev, reply);
 		break;
 	}
 	device_schedule(dev);

@@ -16,7 +16,9 @@
 #include "hyper/hyper.h"
 
 struct device;
+struct errands;
 struct guest;
+struct size_watch;
 
 struct supervisor {
 	sd_event *event;
@@ -40,6 +42,9 @@ struct supervisor {
 
 	/* guest.c; a hash by domid */
 	struct guest *guests;
+
+	struct errands *errands; /* errand.c */
+	struct size_watch *size_watch; /* size_watch.c */
 };
 
 #endif

@@ -47,19 +47,61 @@ static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
 			&a->direct_io_safe, why);
 }
 
+/* What a guest that is connected was told of the size stays so. */
+static int read_told(struct device *dev, uint64_t *sectors, struct reason *why)
+{
+	if (dev->own != XPV_STATE_CONNECTED)
+		return 0;
+	return key_number(dev->sv->hyper, dev->back, XPV_KEY_SECTORS, sectors,
+			  why);
+}
+
+static int fill_size(struct device *dev, struct ipc_vbd_attach *a,
+		     struct reason *why)
+{
+	struct vbd *vbd = &dev->vbd;
+	uint64_t now = disk_sectors(&vbd->disk, vbd->disk.target.size);
+	int err;
+
+	vbd->sectors = now;
+	err = read_told(dev, &vbd->sectors, why);
+	a->sectors = vbd->sectors < now ? vbd->sectors : now;
+	vbd->looked = true;
+	vbd->fresh = false;
+	return err;
+}
+
+/* Of an earlier worker, or told to an earlier supervisor. */
+static int fill_health(struct device *dev, struct ipc_vbd_attach *a,
+		       struct reason *why)
+{
+	uint32_t error;
+	int err = key_u32(dev->sv->hyper, dev->back, XPV_KEY_FLUSH_ERROR,
+			  &error, why);
+	const union ipc_notice notice = {
+		.vbd = {.flush_error = err ? 0 : -(int32_t)error},
+	};
+
+	a->flush_error = notice.vbd.flush_error;
+	if (!err)
+		vbd_noticed(dev, &notice);
+	return err;
+}
+
 static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
 	struct ipc_vbd_attach *a = &msg->vbd_attach;
 	const struct vbd *vbd = &dev->vbd;
 	const struct disk *d = &vbd->disk;
-	int err = vbd_open_disk(dev, why);
+	int err = read_offer(dev, a, why);
 
 	if (!err)
-		err = read_offer(dev, a, why);
+		err = fill_size(dev, a, why);
+	if (!err)
+		err = fill_health(dev, a, why);
 	if (err)
 		return err;
-	a->sectors = disk_sectors(d, d->target.size);
 	a->sector_size = d->sector_size;
 	a->physical_sector_size = d->physical_sector_size;
 	a->discard = vbd->discard;
@@ -88,21 +130,14 @@ static uint32_t max_queues(void)
 
 static int info(struct device *dev, uint32_t *flags)
 {
-	struct hyper *h = dev->sv->hyper;
 	struct reason ignored;
 	bool removable = false;
-	char *type;
-	int err = key_text(h, dev->back, XPV_KEY_DEVICE_TYPE, &type, &ignored);
+	int err = key_flag(dev->sv->hyper, dev->back, XPV_KEY_REMOVABLE,
+			   &removable, &ignored);
 
-	*flags = dev->vbd.read_only ? XPV_VDISK_READONLY : 0;
-	if (!err && type && !strcmp(type, "cdrom"))
-		*flags |= XPV_VDISK_CDROM;
-	free(type);
-	if (!err)
-		err = key_flag(h, dev->back, XPV_KEY_REMOVABLE, &removable,
-			       &ignored);
-	if (removable)
-		*flags |= XPV_VDISK_REMOVABLE;
+	*flags = (dev->vbd.read_only ? XPV_VDISK_READONLY : 0) |
+		 (dev->vbd.cdrom ? XPV_VDISK_CDROM : 0) |
+		 (removable ? XPV_VDISK_REMOVABLE : 0);
 	return err == -EINVAL ? 0 : err;
 }
 
@@ -164,7 +199,7 @@ static int vbd_publish(struct device *dev, uint32_t tx)
 	int err = info(dev, &flags);
 
 	const struct entry disk[] = {
-		{XPV_KEY_SECTORS, disk_sectors(d, d->target.size)},
+		{XPV_KEY_SECTORS, dev->vbd.sectors},
 		{XPV_KEY_SECTOR_SIZE, d->sector_size},
 		{XPV_KEY_PHYSICAL_SECTOR_SIZE, d->physical_sector_size},
 		{XPV_KEY_INFO, flags},
@@ -188,9 +223,46 @@ static int vbd_publish(struct device *dev, uint32_t tx)
 /* A supervisor before us attached it: we have yet to see what it is. */
 static int vbd_settled(struct device *dev, struct reason *why)
 {
-	int err = vbd_open_disk(dev, why);
+	struct vbd *vbd = &dev->vbd;
+	int open = vbd_open_disk(dev, why);
 
-	return err ? err : 1;
+	if (open == 1 && !vbd->sectors) {
+		vbd_size_may_differ(dev);
+		return 0;
+	}
+	return open;
+}
+
+/* Connected by a supervisor before us: for what may happen to it yet. */
+static int adopt(struct device *dev)
+{
+	struct vbd *vbd = &dev->vbd;
+	struct ipc_vbd_attach ignored;
+	int opened, err = 0;
+
+	if (vbd->open || vbd->adopted || dev->own != XPV_STATE_CONNECTED ||
+	    dev->phase != PHASE_CONNECTED)
+		return 0;
+	opened = vbd_open_disk(dev, &dev->why);
+	if (!opened)
+		return 0;
+	if (opened == -EINVAL)
+		device_log(dev, LOG_WARNING, "served, but: %s", dev->why.text);
+	else if (opened < 0)
+		return opened;
+	err = fill_health(dev, &ignored, &dev->why);
+	vbd->adopted = true;
+	vbd->health.unsaid = true;
+	return err == -EINVAL ? 0 : err;
+}
+
+static int vbd_tend(struct device *dev, struct ipc_msg *msg)
+{
+	int err = adopt(dev);
+
+	if (!err)
+		err = vbd_tell_health(dev);
+	return err ? err : vbd_tend_size(dev, msg);
 }
 
 /* ---- what the frontend published ---- */
@@ -292,10 +364,18 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 	return read_queues(dev, c, why);
 }
 
-/* The script has written where the disk is. */
+/* The script has written where the disk is, it is open, its size is known. */
 static int vbd_ready(struct device *dev, struct reason *why)
 {
-	return device_hotplugged(dev, why);
+	int ready = device_hotplugged(dev, why);
+
+	if (ready == 1)
+		ready = vbd_open_disk(dev, why);
+	if (ready == 1 && !dev->vbd.fresh) {
+		vbd_look_at_size(dev);
+		return 0;
+	}
+	return ready;
 }
 
 const struct device_class vbd_class = {
@@ -309,5 +389,8 @@ const struct device_class vbd_class = {
 	.connect = vbd_connect,
 	.settled = vbd_settled,
 	.publish = vbd_publish,
+	.tend = vbd_tend,
+	.answered = vbd_resized,
+	.noticed = vbd_noticed,
 	.release = vbd_release,
 };

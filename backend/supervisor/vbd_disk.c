@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "device.h"
+#include "errand.h"
 #include "keys.h"
+#include "size_watch.h"
 
 static int read_mode(struct device *dev, struct reason *why)
 {
@@ -57,10 +59,23 @@ static int read_target(struct device *dev, struct reason *why)
 	return err;
 }
 
+static int read_type(struct device *dev, struct reason *why)
+{
+	char *type;
+	int err = key_text(dev->sv->hyper, dev->back, XPV_KEY_DEVICE_TYPE,
+			   &type, why);
+
+	dev->vbd.cdrom = !err && type && !strcmp(type, "cdrom");
+	free(type);
+	return err;
+}
+
 int vbd_read_options(struct device *dev, struct reason *why)
 {
 	int err = read_mode(dev, why);
 
+	if (!err)
+		err = read_type(dev, why);
 	return err ? err : read_target(dev, why);
 }
 
@@ -104,7 +119,10 @@ static int params_path(struct device *dev, char **path, struct reason *why)
 	return err;
 }
 
-/* Where the hotplug script says the disk is. *path is to be freed. */
+/*
+ * Where the hotplug script says the disk is. *path is to be freed; NULL: a
+ * drive without a disc, which waits for one as it does with xen-blkback.
+ */
 static int target_path(struct device *dev, char **path, struct reason *why)
 {
 	struct hyper *h = dev->sv->hyper;
@@ -123,54 +141,205 @@ static int target_path(struct device *dev, char **path, struct reason *why)
 		return err;
 	}
 	err = params_path(dev, path, why);
-	if (err || *path)
+	if (err || *path || dev->vbd.cdrom)
 		return err;
 	key_complain(why, dev->back, XPV_KEY_PHYSICAL_DEVICE_PATH, NULL,
 		     "the path of the disk");
 	return -EINVAL;
 }
 
-static void opened(struct device *dev, const char *path, bool discard)
+/* ---- what may block ---- */
+
+enum disk_task {
+	TASK_OPEN,
+	TASK_SIZE,
+	TASK_CLOSE,
+};
+
+struct disk_errand {
+	struct errand errand;
+	struct supervisor *sv;
+	enum disk_task task;
+	struct device *dev; /* NULL: it does not want it any more */
+	struct disk disk;
+	struct disk_options options;
+	bool read_only;
+	char path[DISK_PATH_MAX];
+	/* what came of it */
+	int error;
+	uint64_t size;
+	struct reason why;
+};
+
+static void run_task(struct errand *errand)
+{
+	struct disk_errand *e = (struct disk_errand *)errand;
+
+	switch (e->task) {
+	case TASK_OPEN:
+		e->error = disk_open(e->path, e->read_only, &e->options,
+				     &e->disk, &e->why);
+		break;
+	case TASK_SIZE:
+		e->size = target_size(&e->disk.target);
+		break;
+	case TASK_CLOSE:
+		target_close(&e->disk.target);
+		break;
+	}
+}
+
+static void task_done(struct errand *errand);
+
+static struct disk_errand *new_errand(struct device *dev, enum disk_task task)
+{
+	struct disk_errand *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->errand.run = run_task;
+	e->errand.done = task_done;
+	e->sv = dev->sv;
+	e->dev = dev;
+	e->task = task;
+	e->disk = dev->vbd.disk;
+	return e;
+}
+
+static void opened(struct device *dev, const struct disk_errand *e)
 {
 	struct vbd *vbd = &dev->vbd;
-	const struct disk *d = &vbd->disk;
+	const struct disk *d = &e->disk;
 
+	if (e->error) {
+		vbd->open_failed = true;
+		vbd->open_why = e->why;
+		return;
+	}
+	vbd->disk = *d;
 	vbd->open = true;
-	vbd->discard = discard && d->discard;
-	snprintf(vbd->path, sizeof(vbd->path), "%s", path);
-	device_log(dev, LOG_INFO, "%s, %" PRIu64 " bytes, %s, cache=%s", path,
-		   d->target.size, vbd->read_only ? "read-only" : "writable",
+	vbd->fresh = true;
+	vbd->discard = vbd->discard && d->discard;
+	snprintf(vbd->path, sizeof(vbd->path), "%.*s",
+		 (int)sizeof(vbd->path) - 1, e->path);
+	size_watch_add(dev);
+	/* It may have changed before that. */
+	vbd->look = true;
+	device_log(dev, LOG_INFO, "%s, %" PRIu64 " bytes, %s, cache=%s",
+		   vbd->path, d->target.size,
+		   vbd->read_only ? "read-only" : "writable",
 		   storage_cache_name(d->cache));
+}
+
+/* Nobody wants what was opened, or is open still. */
+static void leave(struct disk_errand *e)
+{
+	if (e->task == TASK_CLOSE || e->error) {
+		free(e);
+		return;
+	}
+	e->task = TASK_CLOSE;
+	errand_start(e->sv, &e->errand);
+}
+
+static void task_done(struct errand *errand)
+{
+	struct disk_errand *e = (struct disk_errand *)errand;
+	struct device *dev = e->dev;
+
+	if (!dev) {
+		leave(e);
+		return;
+	}
+	dev->vbd.errand = NULL;
+	if (e->task == TASK_OPEN) {
+		opened(dev, e);
+	} else {
+		dev->vbd.disk.target.size = e->size;
+		dev->vbd.looked = true;
+		dev->vbd.fresh = true;
+	}
+	device_schedule(dev);
+	free(e);
+}
+
+static int start_open(struct device *dev, struct reason *why)
+{
+	struct vbd *vbd = &dev->vbd;
+	struct disk_errand *e;
+	char *path;
+	int err = vbd_read_options(dev, why);
+
+	if (!err)
+		err = key_flag(dev->sv->hyper, dev->back,
+			       XPV_KEY_DISCARD_ENABLE, &vbd->discard, why);
+	if (!err)
+		err = target_path(dev, &path, why);
+	if (err)
+		return err;
+	e = path ? new_errand(dev, TASK_OPEN) : NULL;
+	if (e) {
+		e->read_only = vbd->read_only;
+		e->options = vbd->options;
+		snprintf(e->path, sizeof(e->path), "%s", path);
+		vbd->errand = e;
+		errand_start(dev->sv, &e->errand);
+	}
+	err = path && !e ? -ENOMEM : 0;
+	free(path);
+	return err;
 }
 
 int vbd_open_disk(struct device *dev, struct reason *why)
 {
 	struct vbd *vbd = &dev->vbd;
-	bool discard;
-	char *path;
-	int err;
 
 	if (vbd->open)
-		return 0;
-	err = vbd_read_options(dev, why);
-	if (!err)
-		err = key_flag(dev->sv->hyper, dev->back,
-			       XPV_KEY_DISCARD_ENABLE, &discard, why);
-	if (!err)
-		err = target_path(dev, &path, why);
-	if (err)
-		return err;
-	err = disk_open(path, vbd->read_only, &vbd->options, &vbd->disk, why);
-	if (!err)
-		opened(dev, path, discard);
-	free(path);
-	/* Whatever is wrong with it, the device cannot be had. */
-	return err ? -EINVAL : 0;
+		return 1;
+	if (vbd->open_failed) {
+		vbd->open_failed = false;
+		*why = vbd->open_why;
+		/* Whatever is wrong with it, the device cannot be had. */
+		return -EINVAL;
+	}
+	return vbd->errand ? 0 : start_open(dev, why);
+}
+
+void vbd_look_at_size(struct device *dev)
+{
+	struct vbd *vbd = &dev->vbd;
+	struct disk_errand *e;
+
+	if (vbd->errand)
+		return; /* and again when that is done */
+	vbd->look = false;
+	e = new_errand(dev, TASK_SIZE);
+	if (!e) {
+		device_log(dev, LOG_ERR, "out of memory for a look at %s",
+			   vbd->path);
+		return;
+	}
+	vbd->errand = e;
+	errand_start(dev->sv, &e->errand);
 }
 
 void vbd_close_disk(struct device *dev)
 {
-	if (dev->vbd.open)
-		target_close(&dev->vbd.disk.target);
-	dev->vbd.open = false;
+	struct vbd *vbd = &dev->vbd;
+	struct disk_errand *e = vbd->errand;
+
+	if (vbd->open)
+		size_watch_del(dev);
+	/* What is under way closes it when it is through. */
+	if (e)
+		e->dev = NULL;
+	else if (vbd->open)
+		e = new_errand(dev, TASK_CLOSE);
+	if (e && !vbd->errand) {
+		e->dev = NULL;
+		errand_start(dev->sv, &e->errand);
+	} else if (!e && vbd->open) {
+		target_close(&vbd->disk.target);
+	}
+	memset(vbd, 0, sizeof(*vbd));
 }

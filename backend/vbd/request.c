@@ -76,6 +76,7 @@ static void submit(struct vbd_request *rq, enum storage_op op)
 	bool flush = op == STORAGE_FLUSH;
 
 	rq->io.op = op;
+	rq->io.secure = rq->req.secure;
 	rq->io.offset = flush ? 0 : rq->req.sector << XPV_SECTOR_SHIFT;
 	rq->io.length = flush ? 0 : rq->req.nr_sectors << XPV_SECTOR_SHIFT;
 	rq->io.iov = &rq->iov;

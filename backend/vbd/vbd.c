@@ -132,6 +132,12 @@ static int check_attach(const struct ipc_vbd_attach *a, struct reason *why)
 			   a->sectors, a->sector_size);
 		return -EINVAL;
 	}
+	if (a->engine >= STORAGE_ENGINES || a->cache >= STORAGE_CACHES ||
+	    a->full >= STORAGE_FULLS) {
+		reason_set(why, "engine %u, cache %u or full %u is unknown",
+			   a->engine, a->cache, a->full);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -166,15 +172,34 @@ static int check_target(const struct ipc_vbd_attach *a, const int *fds,
 	return check_size(a->sectors, end > 0 ? (uint64_t)end : 0, why);
 }
 
-static struct storage *open_storage(struct worker *w,
+static void storage_changed(void *owner, const struct storage_health *health)
+{
+	struct vbd *vbd = owner;
+	union ipc_notice notice = {
+		.vbd = {.waiting = health->waiting,
+			.flush_error = health->flush_error},
+	};
+
+	worker_notice(vbd->worker, vbd->id, &notice);
+}
+
+static struct storage *open_storage(struct vbd *vbd,
 				    const struct ipc_vbd_attach *a,
 				    const int *fds, unsigned int nr_fds,
 				    struct reason *why)
 {
+	const struct storage_config config = {
+		.engine = (enum storage_engine)a->engine,
+		.cache = (enum storage_cache)a->cache,
+		.full = (enum storage_full)a->full,
+		.flush_error = a->flush_error,
+		.changed = storage_changed,
+		.owner = vbd,
+	};
 	struct storage *s;
 
 	if (!is_null(a, nr_fds))
-		return storage_file(w->loop, fds[0], STORAGE_ENGINE_AUTO, why);
+		return storage_file(vbd->worker->loop, fds[0], &config, why);
 	s = storage_null(a->sectors << XPV_SECTOR_SHIFT);
 	if (!s)
 		reason_set(why, "out of memory for a null disk");
@@ -189,6 +214,7 @@ static void set_limits(struct vbd *vbd, const struct ipc_vbd_attach *a)
 		.max_indirect = XPV_BLKIF_MAX_SEGS,
 		.read_only = a->read_only,
 		.discard = a->discard && !a->read_only,
+		.discard_secure = a->discard_secure,
 	};
 }
 
@@ -234,7 +260,7 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = ENOMEM;
 		return NULL;
 	}
-	vbd->storage = open_storage(w, a, fds, nr_fds, why);
+	vbd->storage = open_storage(vbd, a, fds, nr_fds, why);
 	if (!vbd->storage) {
 		err = errno;
 		vbd_detach(vbd);
@@ -285,6 +311,7 @@ int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
 		teardown(vbd);
 	else
 		vbd->state = VBD_CONNECTED;
+	storage_give_up(vbd->storage, err != 0);
 	return err;
 }
 
@@ -294,6 +321,7 @@ void vbd_disconnect(struct vbd *vbd)
 
 	for (i = 0; i < vbd->nr_queues; i++)
 		queue_abandon(&vbd->queue[i]);
+	storage_give_up(vbd->storage, true);
 	if (vbd->in_storage) {
 		/* Its memory is theirs until they are done: vbd_run() waits. */
 		vbd->state = VBD_CLOSING;

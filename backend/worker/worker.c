@@ -34,6 +34,9 @@ struct device {
 	bool settled; /* has reported back */
 	bool broken;
 	struct reason why;
+	bool has_notice;
+	bool noticed; /* the supervisor does not know it yet */
+	union ipc_notice notice;
 	/* DISCONNECT or DETACH to be answered once settled, else NONE. */
 	enum ipc_type pending;
 	LIST_ENTRY(device) next;
@@ -158,6 +161,27 @@ static void report_broken(struct worker *w, const struct device *dev)
 	say(w, &msg);
 }
 
+/* What changes faster than it can be told is told as it is then. */
+static bool can_tell(const struct worker *w, const struct device *dev)
+{
+	return dev->noticed && w->control >= 0 &&
+	       STAILQ_EMPTY(&w->priv->outgoing);
+}
+
+static void tell(struct worker *w, struct device *dev)
+{
+	struct ipc_msg msg;
+
+	if (!can_tell(w, dev))
+		return;
+	memset(&msg, 0, sizeof(msg));
+	msg.type = IPC_NOTICE;
+	msg.dev = dev->id;
+	msg.notice = dev->notice;
+	dev->noticed = false;
+	say(w, &msg);
+}
+
 /* ---- devices ---- */
 
 static struct device *find(struct worker *w, struct ipc_device id)
@@ -218,6 +242,7 @@ static bool settle_run(struct loop_work *work)
 
 	for (dev = LIST_FIRST(&p->devices); dev; dev = after) {
 		after = LIST_NEXT(dev, next);
+		tell(p->w, dev);
 		if (dev->broken || p->shutdown)
 			disconnect(dev);
 		if (dev->settled) {
@@ -238,7 +263,8 @@ static bool settle_arm(struct loop_work *work)
 	struct device *dev;
 
 	LIST_FOREACH(dev, &p->devices, next)
-		if (dev->settled || (dev->broken && !dev->disconnecting))
+		if (dev->settled || (dev->broken && !dev->disconnecting) ||
+		    can_tell(p->w, dev))
 			return true;
 	return false;
 }
@@ -249,6 +275,18 @@ void worker_disconnected(struct worker *w, struct ipc_device id)
 
 	if (dev && dev->disconnecting)
 		dev->settled = true;
+}
+
+void worker_notice(struct worker *w, struct ipc_device id,
+		   const union ipc_notice *notice)
+{
+	struct device *dev = find(w, id);
+
+	if (!dev)
+		return;
+	dev->notice = *notice;
+	dev->has_notice = true;
+	dev->noticed = true;
 }
 
 void worker_broken(struct worker *w, struct ipc_device id,
@@ -307,6 +345,8 @@ static int connect_device(struct device *dev, const struct ipc_msg *msg,
 	int err;
 
 	if (dev->connected) {
+		/* From a supervisor that is new. */
+		dev->noticed = dev->has_notice;
 		reason_set(why, "device %u is connected already",
 			   dev->id.handle);
 		return -EBUSY;

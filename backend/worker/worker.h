@@ -69,5 +69,8 @@ void worker_disconnected(struct worker *w, struct ipc_device dev);
  */
 void worker_broken(struct worker *w, struct ipc_device dev,
 		   const struct reason *why);
+/* How the device is now: for the supervisor, which hears the last one. */
+void worker_notice(struct worker *w, struct ipc_device dev,
+		   const union ipc_notice *notice);
 
 #endif

@@ -4,15 +4,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/reason.h"
 #include "backend/storage/engine.h"
+#include "backend/storage/space.h"
 #include "backend/storage/storage.h"
 #include "backend/storage/target.h"
 #include "backend/worker/loop.h"
@@ -133,6 +138,18 @@ static struct loop *loop;
 static struct storage *storage;
 static int file;
 
+static struct storage_health health;
+static unsigned int nr_changes;
+
+static void changed(void *owner, const struct storage_health *now)
+{
+	(void)owner;
+	health = *now;
+	nr_changes++;
+}
+
+static struct storage_config config;
+
 static void start(void)
 {
 	char spec[256];
@@ -147,6 +164,8 @@ static void start(void)
 	file = memfd_create("disk", MFD_CLOEXEC);
 	ck_assert_int_eq(ftruncate(file, 1 << 20), 0);
 	storage = NULL;
+	config = (struct storage_config){.changed = changed};
+	nr_changes = 0;
 }
 
 static void stop(void)
@@ -165,7 +184,8 @@ static void open_storage(enum storage_engine engine, int fd)
 {
 	struct reason why;
 
-	storage = storage_file(loop, fd, engine, &why);
+	config.engine = engine;
+	storage = storage_file(loop, fd, &config, &why);
 	ck_assert_msg(storage, "%s", why.text);
 }
 
@@ -398,7 +418,7 @@ static void answer(const ssize_t *answers)
 	script.engine.ops = &script_ops;
 	script.answers = answers;
 	STAILQ_INIT(&script.queue);
-	storage = storage_file_over(&script.engine, dup(file));
+	storage = storage_file_over(loop, &script.engine, dup(file), &config);
 	ck_assert_ptr_nonnull(storage);
 }
 
@@ -425,6 +445,7 @@ START_TEST(errors_stay_alone)
 	static const ssize_t answers[] = {-EIO, 4096,	     1024,    -ENOSPC,
 					  4096, -EOPNOTSUPP, -ENODEV, -EIO};
 
+	config.full = STORAGE_FULL_ERROR;
 	answer(answers);
 	ck_assert_int_eq(call(STORAGE_READ, 0, in, 4096), -EIO);
 	ck_assert_int_eq(call(STORAGE_READ, 0, in, 4096), 0);
@@ -453,6 +474,179 @@ START_TEST(failed_flush_latches)
 	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), -ENOSPC);
 	ck_assert_uint_eq(script.nr_seen, 3);
 	ck_assert_int_eq(call(STORAGE_READ, 0, in, 4096), 0);
+	ck_assert_uint_eq(nr_changes, 1);
+	ck_assert_int_eq(health.flush_error, -ENOSPC);
+}
+END_TEST
+
+START_TEST(flush_failed_before)
+{
+	static const ssize_t answers[] = {4096};
+
+	config.flush_error = -EIO;
+	answer(answers);
+	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), -EIO);
+	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), 0);
+	ck_assert_uint_eq(script.nr_seen, 1);
+}
+END_TEST
+
+START_TEST(writethrough)
+{
+	static const ssize_t answers[] = {512, 3584, 4096, 4096, 0};
+
+	config.cache = STORAGE_CACHE_WRITETHROUGH;
+	answer(answers);
+	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), 0);
+	ck_assert_int_eq(script.seen[0].flags, RWF_DSYNC);
+	ck_assert_int_eq(script.seen[1].flags, RWF_DSYNC);
+	ck_assert_int_eq(call(STORAGE_WRITE_ZEROES, 0, NULL, 4096), 0);
+	ck_assert_int_eq(script.seen[2].call, ATTEMPT_WRITE);
+	ck_assert_int_eq(script.seen[2].flags, RWF_DSYNC);
+	ck_assert_int_eq(call(STORAGE_READ, 0, in, 4096), 0);
+	ck_assert_int_eq(script.seen[3].flags, 0);
+	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), 0);
+	ck_assert_int_eq(script.seen[4].call, ATTEMPT_SYNC);
+}
+END_TEST
+
+/* Only who asks for it in so many words gets flushes that are none. */
+START_TEST(unsafe)
+{
+	static const ssize_t answers[] = {4096};
+
+	config.cache = STORAGE_CACHE_UNSAFE;
+	answer(answers);
+	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), 0);
+	ck_assert_int_eq(script.seen[0].flags, 0);
+	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), 0);
+	ck_assert_uint_eq(script.nr_seen, 1);
+}
+END_TEST
+
+/* ---- no space ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+START_TEST(full_waits)
+{
+	static const ssize_t answers[] = {2048,	   -ENOSPC, 4096, -ENOSPC,
+					  -ENOSPC, 4096,    2048, 0};
+	struct request r[4];
+	uint64_t began = now_ms();
+
+	answer(answers);
+	submit(&r[0], STORAGE_WRITE, 0, out, 4096); /* half of it fits */
+	submit(&r[1], STORAGE_WRITE, 4096, out, 4096);
+	submit(&r[2], STORAGE_READ, 0, in, 4096);
+	/* The read goes on; the oldest write is tried twice, then both go. */
+	wait_for(3);
+	ck_assert(now_ms() - began >= SPACE_FIRST_MS + 2 * SPACE_FIRST_MS);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(results[i], 0);
+	ck_assert_uint_eq(script.nr_seen, 7);
+	ck_assert_uint_eq(script.seen[6].offset, 2048);
+	ck_assert_uint_eq(nr_changes, 2);
+	ck_assert_int_eq(health.waiting, 0);
+	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(full_gives_up)
+{
+	static const ssize_t answers[] = {-EDQUOT, -ENOSPC, -ENOSPC, -ENOSPC};
+	struct request r[2];
+
+	answer(answers);
+	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
+	submit(&r[1], STORAGE_WRITE, 0, out, 4096);
+	while (storage_kick(storage))
+		;
+	ck_assert_uint_eq(nr_results, 0);
+	ck_assert_int_eq(health.waiting, -ENOSPC);
+	storage_give_up(storage, true);
+	ck_assert(storage_arm(storage));
+	wait_for(2);
+	ck_assert_int_eq(results[0], -ENOSPC);
+	ck_assert_int_eq(health.waiting, 0);
+	/* And what comes then does not wait. */
+	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), -ENOSPC);
+	storage_give_up(storage, false);
+	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
+	storage_kick(storage);
+	ck_assert_uint_eq(nr_results, 0);
+	storage_give_up(storage, true);
+	wait_for(1);
+}
+END_TEST
+
+/* One that fails for another reason does not keep those behind it. */
+START_TEST(full_then_broken)
+{
+	static const ssize_t answers[] = {-ENOSPC, -ENOSPC, -EIO, 4096};
+	struct request r[2];
+
+	answer(answers);
+	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
+	submit(&r[1], STORAGE_WRITE, 0, out, 4096);
+	wait_for(2);
+	ck_assert_int_eq(results[0], -EIO);
+	ck_assert_int_eq(results[1], 0);
+	ck_assert_int_eq(health.waiting, 0);
+}
+END_TEST
+
+/* What was shrunk while a write waited is not grown by it. */
+START_TEST(full_then_shrunk)
+{
+	static const ssize_t answers[] = {-ENOSPC};
+	struct request r;
+
+	answer(answers);
+	submit(&r, STORAGE_WRITE, 65536, out, 4096);
+	storage_kick(storage);
+	ck_assert_int_eq(ftruncate(file, 65536), 0);
+	wait_for(1);
+	ck_assert_int_eq(results[0], -EIO);
+	ck_assert_uint_eq(script.nr_seen, 1);
+	ck_assert_int_eq(health.waiting, 0);
+}
+END_TEST
+
+/* A file system that is full: tmpfs of a megabyte. */
+START_TEST(full_for_real)
+{
+	char name[96];
+	struct request r;
+	int fd, hog;
+
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("xpv", dir, "tmpfs", 0, "size=1m"))
+		return;
+	snprintf(name, sizeof(name), "%s/hog", dir);
+	hog = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_eq(fallocate(hog, 0, 0, 1 << 20), 0);
+	make_file(1 << 20);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	open_storage(engines[_i], fd);
+	submit(&r, STORAGE_WRITE, 0, out, sizeof(out));
+	while (!health.waiting)
+		storage_kick(storage);
+	ck_assert_int_eq(health.waiting, -ENOSPC);
+	ck_assert_int_eq(call(STORAGE_READ, 0, in, 4096), 0);
+	ck_assert_int_eq(ftruncate(hog, 0), 0);
+	wait_for(1);
+	ck_assert_int_eq(results[0], 0);
+	ck_assert_int_eq(health.waiting, 0);
+	close(hog);
+	umount2(dir, MNT_DETACH);
 }
 END_TEST
 
@@ -489,7 +683,20 @@ Suite *storage_suite(void)
 	tcase_add_test(c, short_transfers);
 	tcase_add_test(c, errors_stay_alone);
 	tcase_add_test(c, failed_flush_latches);
+	tcase_add_test(c, flush_failed_before);
+	tcase_add_test(c, writethrough);
+	tcase_add_test(c, unsafe);
+	tcase_add_test(c, full_waits);
+	tcase_add_test(c, full_gives_up);
+	tcase_add_test(c, full_then_broken);
+	tcase_add_test(c, full_then_shrunk);
 	tcase_add_test(c, null);
+	suite_add_tcase(s, c);
+
+	c = tcase_create("full");
+	tcase_add_checked_fixture(c, make_dir, remove_dir);
+	tcase_add_checked_fixture(c, start, stop);
+	tcase_add_loop_test(c, full_for_real, 0, n);
 	suite_add_tcase(s, c);
 	return s;
 }
