@@ -90,7 +90,7 @@ struct ipc_vbd_connect {
 	uint8_t abi; /* 0 native (x86_64), 1 x86_32 */
 	uint8_t ring_order;
 	uint8_t nr_queues;
-	bool persistent;
+	bool persistent; /* both sides want persistent grants */
 	struct ipc_vbd_queue queue[IPC_MAX_QUEUES];
 };
 

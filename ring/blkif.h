@@ -23,8 +23,10 @@
 #define XPV_BLKIF_INDIRECT_PAGES 8u
 #define XPV_BLKIF_SEGS_PER_PAGE	 512u
 #define XPV_BLKIF_SEG_SIZE	 8u /* gref u32, first u8, last u8, pad u16 */
-/* What a backend of ours accepts in one indirect request. */
-#define XPV_BLKIF_MAX_SEGS	 256u
+/* What a backend of ours accepts in one indirect request, at most and unless
+ * it is told otherwise. */
+#define XPV_BLKIF_MAX_SEGS	 512u
+#define XPV_BLKIF_OFFER_SEGS	 256u
 #define XPV_BLKIF_MAX_RING_ORDER 4u
 /* The largest slot of any layout, bytes. */
 #define XPV_BLKIF_MAX_SLOT 112u

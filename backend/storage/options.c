@@ -76,7 +76,7 @@ void disk_options_init(struct disk_options *o)
 		.discard = true,
 		.persistent = true,
 		.ring_order = XPV_BLKIF_MAX_RING_ORDER,
-		.indirect = XPV_BLKIF_MAX_SEGS,
+		.indirect = XPV_BLKIF_OFFER_SEGS,
 	};
 }
 

@@ -184,6 +184,7 @@ static int vbd_offer(struct device *dev, uint32_t tx)
 	const struct entry features[] = {
 		{XPV_KEY_FEATURE_FLUSH, 1},
 		{XPV_KEY_FEATURE_BARRIER, 1},
+		{XPV_KEY_FEATURE_PERSISTENT, o->persistent},
 	};
 	int err = 0;
 
@@ -205,6 +206,7 @@ static int vbd_publish(struct device *dev, uint32_t tx)
 		{XPV_KEY_INFO, flags},
 		{XPV_KEY_FEATURE_FLUSH, 1},
 		{XPV_KEY_FEATURE_BARRIER, 1},
+		{XPV_KEY_FEATURE_PERSISTENT, dev->vbd.options.persistent},
 		{XPV_KEY_FEATURE_DISCARD, dev->vbd.discard},
 	};
 	const struct entry discard[] = {
@@ -357,8 +359,12 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 				offer.max_queues, &queues, why);
 	if (!err)
 		err = read_abi(dev, &c->abi, why);
+	if (!err)
+		err = key_flag(h, dev->front, XPV_KEY_FEATURE_PERSISTENT,
+			       &c->persistent, why);
 	if (err)
 		return err;
+	c->persistent &= offer.persistent;
 	c->ring_order = (uint8_t)order;
 	c->nr_queues = (uint8_t)queues;
 	return read_queues(dev, c, why);

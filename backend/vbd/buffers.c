@@ -4,15 +4,34 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <string.h>
-#include <time.h>
 
 #include "barrier.h"
 
-#define IDLE_SECONDS 1
+#define IDLE_MS 1000
 
-int buffers_init(struct buffers *b)
+/* Runs while nothing is in use, until a whole period has passed like that. */
+static void idle(struct loop_timer *timer)
+{
+	struct buffers *b = timer->owner;
+
+	if (b->in_use)
+		return;
+	if (b->used_lately) {
+		b->used_lately = false;
+		loop_timer_set(b->loop, timer, loop_now() + IDLE_MS);
+		return;
+	}
+	madvise(b->mem, (size_t)b->touched * XPV_PAGE_SIZE, MADV_DONTNEED);
+	b->touched = 0;
+}
+
+int buffers_init(struct buffers *b, struct loop *loop)
 {
 	memset(b, 0, sizeof(*b));
+	STAILQ_INIT(&b->waiters);
+	b->loop = loop;
+	b->idle.expired = idle;
+	b->idle.owner = b;
 	b->mem = mmap(NULL, (size_t)BUFFERS_PAGES * XPV_PAGE_SIZE,
 		      PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -21,6 +40,7 @@ int buffers_init(struct buffers *b)
 
 void buffers_fini(struct buffers *b)
 {
+	loop_timer_cancel(&b->idle);
 	munmap(b->mem, (size_t)BUFFERS_PAGES * XPV_PAGE_SIZE);
 }
 
@@ -58,21 +78,29 @@ static unsigned int find_room(const struct buffers *b, unsigned int pages)
 	return BUFFERS_PAGES;
 }
 
-void *buffers_get(struct buffers *b, unsigned int pages, const void *who)
+static void *wait_for_room(struct buffers *b, struct buffers_waiter *who)
 {
+	if (!who->waiting)
+		STAILQ_INSERT_TAIL(&b->waiters, who, next);
+	who->waiting = true;
+	return NULL;
+}
+
+void *buffers_get(struct buffers *b, unsigned int pages,
+		  struct buffers_waiter *who)
+{
+	struct buffers_waiter *first = STAILQ_FIRST(&b->waiters);
 	unsigned int start;
 
-	if (b->waiter && b->waiter != who)
-		return NULL;
+	if (first && first != who)
+		return wait_for_room(b, who);
 	start = find_room(b, pages);
-	if (start == BUFFERS_PAGES) {
-		b->waiter = who;
-		return NULL;
-	}
-	b->waiter = NULL;
+	if (start == BUFFERS_PAGES)
+		return wait_for_room(b, who);
+	buffers_forget(b, who);
 	mark(b, start, pages);
 	b->in_use += pages;
-	b->idle_since = 0;
+	b->used_lately = true;
 	if (b->touched < start + pages)
 		b->touched = start + pages;
 	return b->mem + (size_t)start * XPV_PAGE_SIZE;
@@ -84,26 +112,13 @@ void buffers_put(struct buffers *b, void *mem, unsigned int pages)
 
 	mark(b, (unsigned int)(offset / XPV_PAGE_SIZE), pages);
 	b->in_use -= pages;
+	if (!b->in_use && !b->idle.set)
+		loop_timer_set(b->loop, &b->idle, loop_now() + IDLE_MS);
 }
 
-void buffers_forget(struct buffers *b, const void *who)
+void buffers_forget(struct buffers *b, struct buffers_waiter *who)
 {
-	if (b->waiter == who)
-		b->waiter = NULL;
-}
-
-void buffers_trim(struct buffers *b)
-{
-	struct timespec now;
-
-	if (b->in_use || !b->touched)
-		return;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (!b->idle_since)
-		b->idle_since = (uint64_t)now.tv_sec;
-	if ((uint64_t)now.tv_sec <= b->idle_since + IDLE_SECONDS)
-		return;
-	madvise(b->mem, (size_t)b->touched * XPV_PAGE_SIZE, MADV_DONTNEED);
-	b->touched = 0;
-	b->idle_since = 0;
+	if (who->waiting)
+		STAILQ_REMOVE(&b->waiters, who, buffers_waiter, next);
+	who->waiting = false;
 }

@@ -11,29 +11,43 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
+
+#include "../worker/loop.h"
 
 #define BUFFERS_PAGES 2048u /* 8 MiB */
+
+/*
+ * Somebody who was refused, once in the queue. They are served in the order
+ * in which they came: neither does a large request starve among small ones,
+ * nor a ring behind another that asks before it in every turn.
+ */
+struct buffers_waiter {
+	bool waiting;
+	STAILQ_ENTRY(buffers_waiter) next;
+};
 
 struct buffers {
 	uint8_t *mem;
 	uint64_t used[BUFFERS_PAGES / 64]; /* a bit a page */
 	unsigned int in_use; /* pages */
 	unsigned int touched; /* pages from the start on */
-	uint64_t idle_since; /* seconds, 0: not idle */
-	/* Was refused and comes first now: large ones must not starve. */
-	const void *waiter;
+	bool used_lately; /* since the timer was set */
+	struct loop *loop;
+	struct loop_timer idle;
+	STAILQ_HEAD(, buffers_waiter) waiters;
 };
 
 /* 0 or -errno. */
-int buffers_init(struct buffers *b);
+int buffers_init(struct buffers *b, struct loop *loop);
 void buffers_fini(struct buffers *b);
 
 /* @pages pages side by side, or NULL: ask again when some were put back. */
-void *buffers_get(struct buffers *b, unsigned int pages, const void *who);
+void *buffers_get(struct buffers *b, unsigned int pages,
+		  struct buffers_waiter *who);
+/* All pages of a buffer, or those from @mem to its end. */
 void buffers_put(struct buffers *b, void *mem, unsigned int pages);
 /* @who does not want any more. */
-void buffers_forget(struct buffers *b, const void *who);
-/* Called now and then: gives memory back that was not used for a while. */
-void buffers_trim(struct buffers *b);
+void buffers_forget(struct buffers *b, struct buffers_waiter *who);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copies between a guest's pages and our memory. Copying up to 44 KiB costs
- * less than mapping and unmapping the pages, and a copy that a guest spoils
- * (a bad reference, a grant that is revoked meanwhile) fails alone.
+ * Copies between a guest's pages and our memory, by the hypervisor. Copying up
+ * to 44 KiB costs less than mapping and unmapping the pages, and a copy that a
+ * guest spoils (a bad reference, a grant that is revoked meanwhile) fails
+ * alone.
  */
 #include "vbd.h"
 
@@ -17,13 +18,13 @@ static struct hyper_copy *add(struct vbd_request *rq)
 	return &b->op[b->n++];
 }
 
-static void add_copy(struct vbd_request *rq, uint32_t gref, uint16_t offset,
-		     void *mem, uint16_t len, enum copy_direction direction)
+void grant_copy(struct vbd_request *rq, uint32_t gref, unsigned int offset,
+		void *mem, unsigned int len, enum copy_direction direction)
 {
 	struct hyper_copy_end guest = {
 		.is_grant = true,
 		.domid = rq->queue->vbd->worker->domid,
-		.offset = offset,
+		.offset = (uint16_t)offset,
 		.gref = gref,
 	};
 	struct hyper_copy_end own = {.virt = mem};
@@ -31,33 +32,8 @@ static void add_copy(struct vbd_request *rq, uint32_t gref, uint16_t offset,
 
 	op->src = direction == FROM_GUEST ? guest : own;
 	op->dst = direction == FROM_GUEST ? own : guest;
-	op->len = len;
+	op->len = (uint16_t)len;
 	op->status = HYPER_COPY_ERROR;
-}
-
-void grant_copy_descriptors(struct vbd_request *rq)
-{
-	_Static_assert(XPV_BLKIF_MAX_SEGS <= XPV_BLKIF_SEGS_PER_PAGE,
-		       "descriptors fill one indirect page at most");
-
-	add_copy(rq, rq->req.indirect_gref[0], 0, rq->mem,
-		 (uint16_t)(rq->req.nr_segs * XPV_BLKIF_SEG_SIZE), FROM_GUEST);
-}
-
-void grant_copy_data(struct vbd_request *rq, enum copy_direction direction)
-{
-	const struct xpv_blk_seg *seg = request_segs(rq);
-	uint8_t *data = request_data(rq);
-	unsigned int i;
-	uint16_t len;
-
-	for (i = 0; i < rq->req.nr_segs; i++, seg++) {
-		len = (uint16_t)(xpv_blk_seg_sectors(seg) << XPV_SECTOR_SHIFT);
-		add_copy(rq, seg->gref,
-			 (uint16_t)(seg->first << XPV_SECTOR_SHIFT), data, len,
-			 direction);
-		data += len;
-	}
 }
 
 void grant_run(struct vbd *vbd)

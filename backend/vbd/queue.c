@@ -98,17 +98,18 @@ void queue_disconnect(struct vbd_queue *q)
 
 /* ---- requests ---- */
 
-/* It needs its memory no more, and holds nobody up. */
+/* It needs its pages and its memory no more, and holds nobody up. */
 static void let_go(struct vbd_request *rq)
 {
-	struct vbd_queue *q = rq->queue;
+	struct vbd *vbd = rq->queue->vbd;
 
+	data_release(rq);
 	if (rq->mem)
-		buffers_put(&q->vbd->common->buffers, rq->mem, rq->pages);
+		buffers_put(&vbd->common->buffers, rq->mem, rq->pages);
 	rq->mem = NULL;
-	if (q->barrier == rq) {
-		q->barrier = NULL;
-		q->barrier_started = false;
+	if (vbd->barrier == rq) {
+		vbd->barrier = NULL;
+		vbd->barrier_started = false;
 	}
 }
 
@@ -133,6 +134,7 @@ void queue_respond(struct vbd_request *rq)
 
 	let_go(rq);
 	rq->finished = true;
+	q->vbd->unfinished--;
 	while ((rq = STAILQ_FIRST(&q->taken)) && rq->finished) {
 		STAILQ_REMOVE_HEAD(&q->taken, order);
 		put_response(rq);
@@ -142,25 +144,31 @@ void queue_respond(struct vbd_request *rq)
 
 static bool blocked(const struct vbd_queue *q)
 {
-	return q->stalled || q->barrier;
+	return q->stalled || q->vbd->barrier;
 }
 
 static bool give_memory(struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
 
-	rq->pages = request_pages(&rq->req);
+	rq->pages = request_pages(rq);
 	if (!rq->pages)
 		return true;
-	rq->mem = buffers_get(&q->vbd->common->buffers, rq->pages, q);
+	rq->mem = buffers_get(&q->vbd->common->buffers, rq->pages, &q->waiter);
 	return rq->mem;
 }
 
-static void start(struct vbd_request *rq)
+static void begin(struct vbd_request *rq)
 {
+	/* From now on, even if it has to wait for memory: it has its place
+	 * in the order. */
 	if (rq->req.op == XPV_BLKIF_WRITE_BARRIER)
-		rq->queue->barrier = rq;
-	request_start(rq);
+		rq->queue->vbd->barrier = rq;
+	request_prepare(rq);
+	if (give_memory(rq))
+		request_start(rq);
+	else
+		rq->queue->stalled = rq;
 }
 
 static void take_one(struct vbd_queue *q)
@@ -172,37 +180,27 @@ static void take_one(struct vbd_queue *q)
 
 	STAILQ_REMOVE_HEAD(&q->free, next);
 	STAILQ_INSERT_TAIL(&q->taken, rq, order);
+	q->vbd->unfinished++;
 	rq->finished = false;
 	xpv_back_take(&q->back, slot, abi->slot_size);
 	verdict = xpv_blkif_decode(abi, &q->vbd->limits, slot, &rq->req);
 	rq->status = (int16_t)xpv_blk_verdict_status(verdict);
 	if (verdict)
 		queue_respond(rq);
-	else if (give_memory(rq))
-		start(rq);
 	else
-		q->stalled = rq;
+		begin(rq);
 }
 
-/* What held the ring up may have gone away. */
-static bool unblock(struct vbd_queue *q)
+/* The memory that held the ring up may be there now. */
+static bool resume(struct vbd_queue *q)
 {
 	struct vbd_request *rq = q->stalled;
 
-	if (rq) {
-		if (!give_memory(rq))
-			return false;
-		q->stalled = NULL;
-		start(rq);
-		return true;
-	}
-	rq = q->barrier;
-	if (rq && !q->barrier_started && xpv_back_unanswered(&q->back) == 1) {
-		q->barrier_started = true;
-		request_step(rq);
-		return true;
-	}
-	return false;
+	if (!rq || !give_memory(rq))
+		return false;
+	q->stalled = NULL;
+	request_start(rq);
+	return true;
 }
 
 static void broken(struct vbd_queue *q)
@@ -222,7 +220,7 @@ static void broken(struct vbd_queue *q)
 
 bool queue_take(struct vbd_queue *q)
 {
-	bool found = unblock(q);
+	bool found = resume(q);
 	int i, n;
 
 	if (blocked(q))
@@ -260,11 +258,13 @@ bool queue_arm(struct vbd_queue *q)
 
 void queue_abandon(struct vbd_queue *q)
 {
+	struct vbd *vbd = q->vbd;
+
 	/* The guest asks again on its next ring. */
-	buffers_forget(&q->vbd->common->buffers, q);
+	buffers_forget(&vbd->common->buffers, &q->waiter);
 	if (q->stalled)
 		let_go(q->stalled);
 	q->stalled = NULL;
-	if (q->barrier && !q->barrier_started)
-		let_go(q->barrier);
+	if (vbd->barrier && vbd->barrier->queue == q && !vbd->barrier_started)
+		let_go(vbd->barrier);
 }

@@ -19,7 +19,7 @@ static struct vbd_common *common_get(struct worker *w)
 		c = calloc(1, sizeof(*c));
 		if (!c)
 			return NULL;
-		err = buffers_init(&c->buffers);
+		err = buffers_init(&c->buffers, w->loop);
 		if (err) {
 			free(c);
 			errno = -err;
@@ -61,24 +61,55 @@ static void teardown(struct vbd *vbd)
 
 	for (i = 0; i < vbd->nr_queues; i++)
 		queue_disconnect(&vbd->queue[i]);
+	kept_fini(&vbd->kept);
 	free(vbd->queue);
 	vbd->queue = NULL;
 	vbd->nr_queues = 0;
+	vbd->first_queue = 0;
+	vbd->unfinished = 0;
 	vbd->state = VBD_IDLE;
+}
+
+/* All queues, each turn from another one on: none is always the last. */
+static bool take_all(struct vbd *vbd)
+{
+	bool found = false;
+	unsigned int i, q = vbd->first_queue;
+
+	for (i = 0; i < vbd->nr_queues && vbd->state == VBD_CONNECTED; i++) {
+		found |= queue_take(&vbd->queue[q]);
+		q = q + 1 < vbd->nr_queues ? q + 1 : 0;
+	}
+	/* One further than in the turn before. */
+	if (vbd->nr_queues)
+		vbd->first_queue = (vbd->first_queue + 1) % vbd->nr_queues;
+	return found;
+}
+
+/* Everything before it is done, and its own data has come. */
+static bool start_barrier(struct vbd *vbd)
+{
+	struct vbd_request *rq = vbd->barrier;
+
+	if (!rq || vbd->barrier_started || vbd->unfinished > 1 ||
+	    rq->queue->stalled == rq || vbd->state != VBD_CONNECTED)
+		return false;
+	vbd->barrier_started = true;
+	request_step(rq);
+	return true;
 }
 
 static bool take(struct vbd *vbd)
 {
-	bool found = false;
-	unsigned int i;
+	bool found;
 
-	for (i = 0; i < vbd->nr_queues && vbd->state == VBD_CONNECTED; i++)
-		found |= queue_take(&vbd->queue[i]);
+	kept_turn(&vbd->kept);
+	found = take_all(vbd);
 	grant_run(vbd);
 	drain(&vbd->fetched, request_fetched);
 	grant_run(vbd);
 	drain(&vbd->copied_in, request_copied_in);
-	return found;
+	return start_barrier(vbd) || found;
 }
 
 static bool vbd_run(struct loop_work *work)
@@ -110,7 +141,6 @@ static bool vbd_arm(struct loop_work *work)
 	for (i = 0; i < vbd->nr_queues && vbd->state == VBD_CONNECTED; i++)
 		found |= queue_arm(&vbd->queue[i]);
 	found |= storage_arm(vbd->storage);
-	buffers_trim(&vbd->common->buffers);
 	return found;
 }
 
@@ -121,6 +151,11 @@ static int check_attach(const struct ipc_vbd_attach *a, struct reason *why)
 	if (a->sector_size != 512 && a->sector_size != 4096) {
 		reason_set(why, "sector-size %" PRIu32 " is not 512 or 4096",
 			   a->sector_size);
+		return -EINVAL;
+	}
+	if (a->max_indirect > XPV_BLKIF_MAX_SEGS) {
+		reason_set(why, "feature-max-indirect-segments %u is over %u",
+			   a->max_indirect, XPV_BLKIF_MAX_SEGS);
 		return -EINVAL;
 	}
 	/* Bytes have to fit in off_t. */
@@ -211,11 +246,12 @@ static void set_limits(struct vbd *vbd, const struct ipc_vbd_attach *a)
 	vbd->limits = (struct xpv_blk_limits){
 		.sectors = a->sectors,
 		.align = a->sector_size >> XPV_SECTOR_SHIFT,
-		.max_indirect = XPV_BLKIF_MAX_SEGS,
+		.max_indirect = a->max_indirect,
 		.read_only = a->read_only,
 		.discard = a->discard && !a->read_only,
-		.discard_secure = a->discard_secure,
+		.discard_secure = a->discard_secure && !a->read_only,
 	};
+	vbd->in_place = !a->direct || a->direct_io_safe;
 }
 
 struct vbd *vbd_make(struct worker *w, struct ipc_device id,
@@ -289,15 +325,13 @@ static int check_connect(const struct ipc_vbd_connect *c, struct reason *why)
 	return 0;
 }
 
-int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
-		struct reason *why)
+/* What was made by halves is torn down by the caller. */
+static int connect_queues(struct vbd *vbd, const struct ipc_vbd_connect *c,
+			  struct reason *why)
 {
 	unsigned int i, pages = 1u << c->ring_order;
-	int err = check_connect(c, why);
+	int err = 0;
 
-	if (err)
-		return err;
-	vbd->abi = c->abi ? &xpv_blkif_x86_32 : &xpv_blkif_x86_64;
 	vbd->queue = calloc(c->nr_queues, sizeof(*vbd->queue));
 	if (!vbd->queue) {
 		reason_set(why, "out of memory for %u queues", c->nr_queues);
@@ -307,6 +341,31 @@ int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
 	for (i = 0; i < vbd->nr_queues && !err; i++)
 		err = queue_connect(vbd, &vbd->queue[i], &c->queue[i], pages,
 				    why);
+	return err;
+}
+
+static int keep_grants(struct vbd *vbd, struct reason *why)
+{
+	int err = kept_init(&vbd->kept, vbd->worker->loop, vbd->worker->domid,
+			    vbd->nr_queues * KEPT_PER_QUEUE,
+			    &vbd->common->mapped_pages);
+
+	if (err)
+		reason_set(why, "out of memory for persistent grants");
+	return err;
+}
+
+int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
+		struct reason *why)
+{
+	int err = check_connect(c, why);
+
+	if (err)
+		return err;
+	vbd->abi = c->abi ? &xpv_blkif_x86_32 : &xpv_blkif_x86_64;
+	err = connect_queues(vbd, c, why);
+	if (!err && c->persistent)
+		err = keep_grants(vbd, why);
 	if (err)
 		teardown(vbd);
 	else

@@ -12,6 +12,9 @@
  *	copy	  one batch: data of finished reads goes to the guest
  *	respond	  push, notify if asked
  *
+ * What lies in pages that stay mapped (kept.h) is not asked for: the storage
+ * works on it where it is, or it is copied without the hypervisor.
+ *
  * Everything here belongs to the loop's thread.
  */
 #ifndef XPV_VBD_H
@@ -22,6 +25,7 @@
 #include "blkif.h"
 #include "buffers.h"
 #include "hyper/hyper.h"
+#include "kept.h"
 #include "ring.h"
 
 /* Requests taken off one ring in one turn: other rings want theirs. */
@@ -44,16 +48,19 @@ struct vbd_request {
 	struct vbd_queue *queue;
 	struct xpv_blk_request req;
 	uint8_t steps; /* still to go through */
-	int16_t status; /* of the response, so far */
-	unsigned int pages;
-	/* pages of memory: for an indirect request the first one holds the
-	 * descriptors, as they came and decoded; the rest is data. */
-	uint8_t *mem;
-	struct iovec iov;
-	struct storage_io io;
 	bool finished; /* its answer waits for those before it */
+	bool found; /* data_find() was called: it may hold mapped pages */
+	int16_t status; /* of the response, so far */
+	unsigned int bounce; /* bytes of data that go through @mem */
+	/* Memory of its own: of an indirect request its tables first, then
+	 * data that is not in mapped pages. */
+	unsigned int pages;
+	uint8_t *mem;
+	struct storage_io io;
 	STAILQ_ENTRY(vbd_request) next;
 	STAILQ_ENTRY(vbd_request) order; /* of the ring */
+	struct iovec iov[XPV_BLKIF_DIRECT_SEGS];
+	uint64_t mapped[XPV_BLKIF_MAX_SEGS / 64]; /* a bit a segment */
 };
 
 STAILQ_HEAD(vbd_requests, vbd_request);
@@ -76,10 +83,7 @@ struct vbd_queue {
 	struct vbd_requests taken;
 	/* Taken, but there was no memory for it. Nothing is taken after it. */
 	struct vbd_request *stalled;
-	/* Waits until it is the only unanswered one; then does its steps.
-	 * Nothing is taken after it. */
-	struct vbd_request *barrier;
-	bool barrier_started;
+	struct buffers_waiter waiter;
 };
 
 /* Copies between the guest's pages and our memory, carried out together. */
@@ -93,6 +97,7 @@ struct grant_batch {
 struct vbd_common {
 	unsigned int users;
 	struct buffers buffers;
+	unsigned int mapped_pages;
 	struct grant_batch batch; /* empty between turns */
 };
 
@@ -112,10 +117,21 @@ struct vbd {
 	struct loop_work work;
 	enum vbd_state state;
 	unsigned int in_storage; /* requests that the storage works on */
+	/* The storage may work on mapped pages themselves. */
+	bool in_place;
 	/* while connected */
 	const struct xpv_blkif_abi *abi;
 	unsigned int nr_queues;
 	struct vbd_queue *queue;
+	unsigned int first_queue; /* comes first in the next turn */
+	struct kept kept;
+	unsigned int unfinished; /* taken off any ring and not done */
+	/*
+	 * Waits until it is the only unfinished one of all queues; then does
+	 * its steps. Nothing is taken after it, from any queue.
+	 */
+	struct vbd_request *barrier;
+	bool barrier_started;
 	/* within one turn */
 	struct vbd_requests fetched; /* indirect descriptors asked for */
 	struct vbd_requests copied_in;
@@ -148,9 +164,11 @@ void queue_respond(struct vbd_request *rq);
 
 /* ---- request.c: one request ---- */
 
-/* Memory that this decoded request needs, in pages. */
-unsigned int request_pages(const struct xpv_blk_request *req);
-/* Decoded, has its memory: on its way. */
+/* Decoded: find out where its data is, and with it request_pages(). */
+void request_prepare(struct vbd_request *rq);
+/* Memory that it needs, in pages. */
+unsigned int request_pages(const struct vbd_request *rq);
+/* Has its memory: on its way. */
 void request_start(struct vbd_request *rq);
 /* The next of its steps, or the end. */
 void request_step(struct vbd_request *rq);
@@ -158,6 +176,19 @@ void request_step(struct vbd_request *rq);
 void request_fetched(struct vbd_request *rq);
 void request_copied_in(struct vbd_request *rq);
 void request_copied_out(struct vbd_request *rq);
+
+/* ---- data.c: the data of one request ---- */
+
+/* Hold those of its pages that are mapped or can be; fills ->bounce. */
+void data_find(struct vbd_request *rq);
+/* Let go of them. */
+void data_release(struct vbd_request *rq);
+/* For the storage: the number of elements of ->io.iov. */
+unsigned int data_iov(struct vbd_request *rq);
+/* From the guest, to the guest. False: all of it is there already; true: a
+ * part waits for grant_run(). */
+bool data_gather(struct vbd_request *rq);
+bool data_scatter(struct vbd_request *rq);
 
 /* ---- grant.c: copies ---- */
 
@@ -167,30 +198,53 @@ enum copy_direction {
 };
 
 /* Add to the batch. A copy that fails sets the status of its request. */
-void grant_copy_descriptors(struct vbd_request *rq);
-void grant_copy_data(struct vbd_request *rq, enum copy_direction direction);
+void grant_copy(struct vbd_request *rq, uint32_t gref, unsigned int offset,
+		void *mem, unsigned int len, enum copy_direction direction);
 /* Carry out the batch. */
 void grant_run(struct vbd *vbd);
 
-/* ---- request memory, see struct vbd_request ---- */
+/* ---- tables of an indirect request, in its memory ---- */
+
+/* For each segment: the descriptor as it came, decoded, and an iovec. */
+#define VBD_SEG_TABLES                                                         \
+	(XPV_BLKIF_SEG_SIZE + sizeof(struct xpv_blk_seg) + sizeof(struct iovec))
+
+static inline unsigned int request_table_pages(const struct vbd_request *rq)
+{
+	size_t bytes = rq->req.indirect ? rq->req.nr_segs * VBD_SEG_TABLES : 0;
+
+	return (unsigned int)((bytes + XPV_PAGE_SIZE - 1) >> XPV_PAGE_SHIFT);
+}
 
 static inline struct xpv_blk_seg *request_segs(struct vbd_request *rq)
 {
 	if (!rq->req.indirect)
 		return rq->req.seg;
-	return (struct xpv_blk_seg *)(void *)(rq->mem + XPV_PAGE_SIZE / 2);
+	return (struct xpv_blk_seg *)(void *)(rq->mem +
+					      rq->req.nr_segs *
+						      XPV_BLKIF_SEG_SIZE);
+}
+
+static inline struct iovec *request_iov(struct vbd_request *rq)
+{
+	if (!rq->req.indirect)
+		return rq->iov;
+	return (struct iovec *)(void *)(request_segs(rq) + rq->req.nr_segs);
 }
 
 static inline uint8_t *request_data(struct vbd_request *rq)
 {
-	return rq->mem + (rq->req.indirect ? XPV_PAGE_SIZE : 0);
+	return rq->mem + (size_t)request_table_pages(rq) * XPV_PAGE_SIZE;
 }
 
-_Static_assert(XPV_BLKIF_MAX_SEGS *XPV_BLKIF_SEG_SIZE <= XPV_PAGE_SIZE / 2 &&
-		       XPV_BLKIF_MAX_SEGS * sizeof(struct xpv_blk_seg) <=
-			       XPV_PAGE_SIZE / 2,
-	       "one page holds an indirect request's segments twice");
-_Static_assert(BUFFERS_PAGES > XPV_BLKIF_MAX_SEGS + 1,
+_Static_assert(XPV_BLKIF_SEG_SIZE % 8 == 0 &&
+		       sizeof(struct xpv_blk_seg) % 8 == 0,
+	       "the tables behind the first one are aligned");
+_Static_assert(XPV_BLKIF_MAX_SEGS <= XPV_BLKIF_SEGS_PER_PAGE,
+	       "descriptors fill one indirect page at most");
+_Static_assert(BUFFERS_PAGES > XPV_BLKIF_MAX_SEGS + XPV_BLKIF_MAX_SEGS *
+							    VBD_SEG_TABLES /
+							    XPV_PAGE_SIZE,
 	       "the largest request fits into the memory of a guest");
 
 #endif

@@ -125,6 +125,9 @@ static int publish_keys(struct attach *a, uint32_t tx)
 				     a->fe->config.ring_order,
 				     a->fe->config.ring_order > 0);
 	if (!err)
+		err = publish_option(a, tx, XPV_KEY_FEATURE_PERSISTENT, 1,
+				     a->fe->config.persistent);
+	if (!err)
 		err = hyper_writef(a->fe->hyper, tx, a->front,
 				   xpv_key(XPV_KEY_PROTOCOL), "%s",
 				   a->fe->abi->protocol);
@@ -164,6 +167,7 @@ static int connected(struct attach *a)
 	d->barrier = read_number(a, a->back, XPV_KEY_FEATURE_BARRIER);
 	d->discard = read_number(a, a->back, XPV_KEY_FEATURE_DISCARD);
 	d->max_indirect = read_number(a, a->back, XPV_KEY_MAX_INDIRECT);
+	d->persistent = read_number(a, a->back, XPV_KEY_FEATURE_PERSISTENT);
 	if (!d->sectors)
 		return -ENXIO;
 	return set_state(a, XPV_STATE_CONNECTED);

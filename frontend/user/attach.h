@@ -18,6 +18,7 @@ struct attach_disk {
 	uint64_t barrier;
 	uint64_t discard;
 	uint64_t max_indirect; /* segments, 0: no indirect requests */
+	uint64_t persistent;
 };
 
 struct attach {

@@ -145,6 +145,7 @@ int drive_connect(struct drive *d, uint32_t handle, const struct userblk *fe)
 	c->abi = fe->config.x86_32;
 	c->ring_order = fe->config.ring_order;
 	c->nr_queues = fe->config.nr_queues;
+	c->persistent = fe->config.persistent;
 	for (i = 0; i < c->nr_queues; i++) {
 		memcpy(c->queue[i].gref, fe->queue[i].gref,
 		       sizeof(c->queue[i].gref));

@@ -31,6 +31,7 @@ struct userblk_config {
 	uint8_t ring_order;
 	uint8_t nr_queues; /* 0 stands for 1 */
 	bool x86_32; /* the wire layout */
+	bool persistent; /* agrees to persistent grants */
 	unsigned int data_pages;
 };
 

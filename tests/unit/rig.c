@@ -52,6 +52,8 @@ void rig_boot(struct rig *rig, const struct rig_options *options)
 		rig->options.sectors = 4096;
 	if (!rig->options.sector_size)
 		rig->options.sector_size = 512;
+	if (!rig->options.max_indirect)
+		rig->options.max_indirect = XPV_BLKIF_OFFER_SEGS;
 	rig->machine = hyper_local_create(NULL);
 	ck_assert_ptr_nonnull(rig->machine);
 	ck_assert_int_eq(hyper_local_domain_create(rig->machine, RIG_GUEST), 0);
@@ -78,7 +80,9 @@ void rig_attach(struct rig *rig)
 		.discard = o->discard,
 		.max_queues = IPC_MAX_QUEUES,
 		.max_ring_order = XPV_BLKIF_MAX_RING_ORDER,
-		.max_indirect = XPV_BLKIF_MAX_SEGS,
+		.discard_secure = o->discard_secure,
+		.direct = o->direct,
+		.max_indirect = o->max_indirect,
 	};
 	int err = drive_attach(&rig->drive, RIG_DISK, o->null ? -1 : rig->fd,
 			       &attach);

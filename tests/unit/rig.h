@@ -23,7 +23,10 @@ struct rig_options {
 	uint32_t sector_size; /* 0: 512 */
 	bool read_only;
 	bool discard;
+	bool discard_secure;
+	bool direct; /* as if the file had been opened with O_DIRECT */
 	bool null;
+	uint16_t max_indirect; /* 0: what is usual */
 	const char *path; /* an existing file instead of one in memory */
 	struct userblk_config front;
 };

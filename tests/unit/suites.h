@@ -19,6 +19,9 @@
 	X(vbd_bad)                                                             \
 	X(vbd_life)                                                            \
 	X(vbd_order)                                                           \
+	X(vbd_queues)                                                          \
+	X(vbd_kept)                                                            \
+	X(vbd_mix)                                                             \
 	X(attach)                                                              \
 	X(headers)                                                             \
 	X(tap)                                                                 \

@@ -15,7 +15,7 @@ static const struct xpv_blkif_abi *const abis[] = {&xpv_blkif_x86_64,
 static const struct xpv_blk_limits limits = {
 	.sectors = 1000,
 	.align = 1,
-	.max_indirect = XPV_BLKIF_MAX_SEGS,
+	.max_indirect = XPV_BLKIF_OFFER_SEGS,
 	.discard = true,
 	.discard_secure = true,
 };

@@ -34,7 +34,7 @@ START_TEST(defaults)
 	ck_assert(options.discard && options.persistent);
 	ck_assert_uint_eq(options.sector_size, 0);
 	ck_assert_uint_eq(options.ring_order, 4);
-	ck_assert_uint_eq(options.indirect, XPV_BLKIF_MAX_SEGS);
+	ck_assert_uint_eq(options.indirect, XPV_BLKIF_OFFER_SEGS);
 }
 END_TEST
 

@@ -145,7 +145,7 @@ END_TEST
 
 START_TEST(random_layouts)
 {
-	struct xpv_blk_seg seg[XPV_BLKIF_MAX_SEGS];
+	struct xpv_blk_seg seg[XPV_BLKIF_OFFER_SEGS];
 	unsigned int round, n;
 
 	for (n = 1; n <= XPV_BLKIF_DIRECT_SEGS; n++)
@@ -154,12 +154,12 @@ START_TEST(random_layouts)
 			check_layout(seg, n, false);
 		}
 	for (round = 0; round < 40; round++) {
-		n = 1 + random_below(XPV_BLKIF_MAX_SEGS);
+		n = 1 + random_below(XPV_BLKIF_OFFER_SEGS);
 		random_segs(seg, n);
 		check_layout(seg, n, true);
 	}
-	random_segs(seg, XPV_BLKIF_MAX_SEGS);
-	check_layout(seg, XPV_BLKIF_MAX_SEGS, true);
+	random_segs(seg, XPV_BLKIF_OFFER_SEGS);
+	check_layout(seg, XPV_BLKIF_OFFER_SEGS, true);
 }
 END_TEST
 
@@ -245,7 +245,7 @@ START_TEST(more_than_memory)
 	struct xpv_blk_request req = {.op = XPV_BLKIF_WRITE, .sector = 64};
 	unsigned int round, i;
 
-	userblk_indirect(rig.fe, &req, 299, 0, XPV_BLKIF_MAX_SEGS);
+	userblk_indirect(rig.fe, &req, 299, 0, XPV_BLKIF_OFFER_SEGS);
 	rig_stamp(rig.fe->data, 256 * 4096, req.sector, 5);
 	for (round = 0; round < 5; round++) {
 		for (i = 0; i < 32; i++)
