@@ -3,6 +3,7 @@
  * The whole block path, but for the hypervisor: a frontend that shakes hands
  * in the store with a real xpvd, I/O to its worker, the bytes in the file.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,7 +93,21 @@ static const struct userblk_config configs[] = {
 	{.data_pages = 65, .ring_order = 2},
 	{.data_pages = 65, .nr_queues = 2},
 	{.data_pages = 65, .nr_queues = 2, .ring_order = 3},
+	{.data_pages = 65, .nr_queues = 2, .persistent = true},
+	{.data_pages = 65, .x86_32 = true, .persistent = true},
 };
+
+/* Both sides agreed: the pages are still mapped. */
+static void check_kept(struct attach *a)
+{
+	struct hyper *h = a->fe->hyper;
+
+	ck_assert_uint_eq(a->disk.persistent, 1);
+	if (a->fe->config.persistent)
+		ck_assert_int_eq(h->ops->unshare(h, a->fe->data,
+						 a->fe->config.data_pages),
+				 -EBUSY);
+}
 
 /* Each of them closes before the next one connects, as at a kexec. */
 START_TEST(connect_and_again)
@@ -114,6 +129,7 @@ START_TEST(connect_and_again)
 			check_data(&a, q, 11);
 			check_data(&a, q, 64);
 		}
+		check_kept(&a);
 		end(&a);
 		front_state(&d, XPV_STATE_INITIALISING);
 		wait_back(&d, XPV_STATE_INIT_WAIT);
