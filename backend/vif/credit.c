@@ -1,61 +1,64 @@
 // SPDX-License-Identifier: MIT
 #include "credit.h"
 
-static uint64_t burst(const struct credit *c)
+static credit_units full(const struct credit *c)
 {
-	return c->bytes > CREDIT_MIN_BURST ? c->bytes : CREDIT_MIN_BURST;
+	uint64_t burst =
+		c->bytes > CREDIT_MIN_BURST ? c->bytes : CREDIT_MIN_BURST;
+
+	return (credit_units)burst * c->usec;
 }
 
 void credit_set(struct credit *c, uint64_t bytes, uint64_t usec, uint64_t now)
 {
 	c->bytes = usec ? bytes : 0;
 	c->usec = usec;
-	c->left = burst(c);
+	c->left = full(c);
 	c->counted = now;
-	c->has_first = false;
+	c->waiting = 0;
 }
 
-/*
- * Time moves on by whole bytes only: what a short while earned in part is not
- * lost, and none of it is counted twice.
- */
+void credit_forget_queues(struct credit *c)
+{
+	c->waiting = 0;
+}
+
 static void grow(struct credit *c, uint64_t now)
 {
-	uint64_t elapsed = now - c->counted, earned, room = burst(c) - c->left;
+	c->left += (credit_units)(now - c->counted) * c->bytes;
+	if (c->left > full(c))
+		c->left = full(c);
+	c->counted = now;
+}
 
-	/* More than fills it, and the product below stays within 64 bits. */
-	if (elapsed / c->usec > room / c->bytes) {
-		c->left = burst(c);
-		c->counted = now;
-		return;
-	}
-	earned = (uint64_t)((unsigned __int128)elapsed * c->bytes / c->usec);
-	if (!earned)
-		return;
-	c->left += earned < room ? earned : room;
-	c->counted +=
-		(uint64_t)((unsigned __int128)earned * c->usec / c->bytes);
+/* The queue to go next, of those that wait and @queue; they go round. */
+static unsigned int whose_turn(const struct credit *c, unsigned int queue)
+{
+	uint32_t asking = c->waiting | 1u << queue;
+	uint32_t behind = asking & ~((1u << c->next) - 1);
+
+	return (unsigned int)__builtin_ctz(behind ? behind : asking);
 }
 
 bool credit_take(struct credit *c, unsigned int queue, uint32_t size,
 		 uint64_t now, uint64_t *wait_usec)
 {
+	credit_units need;
+
 	*wait_usec = 0;
 	if (!c->bytes)
 		return true;
 	grow(c, now);
-	if (c->left >= size && (!c->has_first || c->first == queue)) {
-		c->left -= size;
-		c->has_first = false;
+	need = (credit_units)size * c->usec;
+	if (c->left < need) {
+		*wait_usec =
+			(uint64_t)((need - c->left + c->bytes - 1) / c->bytes);
+	} else if (whose_turn(c, queue) == queue) {
+		c->left -= need;
+		c->waiting &= ~(1u << queue);
+		c->next = (queue + 1) % CREDIT_MAX_QUEUES;
 		return true;
 	}
-	if (!c->has_first) {
-		c->has_first = true;
-		c->first = queue;
-	}
-	if (c->first == queue)
-		*wait_usec = (uint64_t)((unsigned __int128)(size - c->left) *
-					c->usec / c->bytes) +
-			     1;
+	c->waiting |= 1u << queue;
 	return false;
 }

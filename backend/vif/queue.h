@@ -35,6 +35,8 @@
 #define RX_FRAME_SLOTS                                                         \
 	(PORT_MAX_FRAME / (XPV_PAGE_SIZE - IPC_VIF_MAX_HEADROOM) + 1 + 3)
 
+_Static_assert(IPC_MAX_QUEUES <= CREDIT_MAX_QUEUES, "each has its bit");
+
 /* A packet of this turn: where its slots are and what became of it. */
 struct tx_packet {
 	uint16_t at; /* its first slot among tx_slots */

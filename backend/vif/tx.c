@@ -92,7 +92,7 @@ static bool has_credit(struct vif_queue *q, uint32_t size)
 		return true;
 	q->tx_throttled = true;
 	q->counter[VIF_TX_THROTTLED]++;
-	if (wait)
+	if (!c->timer.set)
 		loop_timer_set(q->vif->worker->loop, &c->timer,
 			       loop_now() + wait / 1000 + 1);
 	return false;

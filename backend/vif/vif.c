@@ -192,7 +192,7 @@ static void disconnect_queues(struct vif *vif)
 	vif_ctrl_disconnect(vif);
 	vif_steer_stop(vif);
 	loop_timer_cancel(&vif->credit.timer);
-	vif->credit.has_first = false;
+	credit_forget_queues(&vif->credit);
 	for (unsigned int i = 0; i < vif->nr_queues; i++)
 		vif_queue_disconnect(&vif->queue[i]);
 	vif->nr_connected = 0;

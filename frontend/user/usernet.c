@@ -70,6 +70,22 @@ struct usernet *usernet_new(struct hyper *h, uint16_t backend, bool split)
 	return u;
 }
 
+int usernet_add_ctrl(struct usernet *u)
+{
+	int port = u->hyper->ops->evtchn_alloc(u->hyper, u->backend);
+
+	if (port < 0)
+		return port;
+	u->ctrl_port = (uint32_t)port;
+	u->ctrl_ring = share(u, 1, true, &u->ctrl_gref);
+	u->ctrl_page = share(u, 1, false, &u->ctrl_page_gref);
+	if (!u->ctrl_ring || !u->ctrl_page)
+		return -errno;
+	xpv_front_init(&u->ctrl, u->ctrl_ring, XPV_PAGE_SIZE,
+		       XPV_NETIF_CTRL_SLOT);
+	return 0;
+}
+
 int usernet_free(struct usernet *u)
 {
 	struct hyper *h = u->hyper;
@@ -81,6 +97,12 @@ int usernet_free(struct usernet *u)
 	if (unshare(u, u->rx_ring, 1))
 		return -EBUSY;
 	u->rx_ring = NULL;
+	if (unshare(u, u->ctrl_ring, 1))
+		return -EBUSY;
+	u->ctrl_ring = NULL;
+	unshare(u, u->ctrl_page, 1);
+	if (u->ctrl_port)
+		h->ops->evtchn_unbind(h, u->ctrl_port);
 	unshare(u, u->tx_pages, USERNET_SLOTS);
 	unshare(u, u->rx_pages, USERNET_SLOTS);
 	if (u->rx_port != u->tx_port)
@@ -222,19 +244,45 @@ static void peek_rx(struct usernet *u, uint32_t ahead, void *rsp)
 		      XPV_NETIF_RX_SLOT);
 }
 
-/* The gso extra behind the first response. */
-static int take_extra(struct usernet *u, int n, struct usernet_frame *frame)
+static int take_extra(struct usernet_frame *frame,
+		      const struct xpv_netif_extra *extra)
 {
-	struct xpv_netif_extra extra;
-
-	if ((int)frame->slots >= n)
-		return 0;
-	peek_rx(u, frame->slots++, &extra);
-	if (extra.type != XPV_EXTRA_GSO || extra.flags || !extra.gso.size)
+	switch (extra->type) {
+	case XPV_EXTRA_GSO:
+		frame->gso_type = extra->gso.type;
+		frame->gso_size = extra->gso.size;
+		return extra->gso.size ? 1 : -EPROTO;
+	case XPV_EXTRA_HASH:
+		frame->has_hash = true;
+		frame->hash_type = extra->hash.type;
+		for (int i = 0; i < 4; i++)
+			frame->hash |= (uint32_t)extra->hash.value[i] << 8 * i;
+		return extra->hash.algorithm == XPV_HASH_ALGORITHM_TOEPLITZ
+			       ? 1
+			       : -EPROTO;
+	case XPV_EXTRA_XDP:
+		frame->headroom = extra->xdp.headroom;
+		return 1;
+	default:
 		return -EPROTO;
-	frame->gso_type = extra.gso.type;
-	frame->gso_size = extra.gso.size;
-	return 1;
+	}
+}
+
+/* The extras behind the first response. */
+static int take_extras(struct usernet *u, int n, struct usernet_frame *frame)
+{
+	struct xpv_netif_extra extra = {.flags = XPV_EXTRA_MORE};
+	int ret = 1;
+
+	while (ret > 0 && extra.flags & XPV_EXTRA_MORE) {
+		if ((int)frame->slots >= n)
+			return 0;
+		peek_rx(u, frame->slots++, &extra);
+		if (extra.flags & ~XPV_EXTRA_MORE)
+			return -EPROTO;
+		ret = take_extra(frame, &extra);
+	}
+	return ret;
 }
 
 /* Append what one response says to the frame. */
@@ -276,11 +324,30 @@ int usernet_receive(struct usernet *u, struct usernet_frame *frame)
 			frame->flags = rsp.flags & (XPV_RX_CSUM_BLANK |
 						    XPV_RX_DATA_VALIDATED);
 		if (ret > 0 && rsp.flags & XPV_RX_EXTRA)
-			ret = take_extra(u, n, frame);
+			ret = take_extras(u, n, frame);
 		if (ret <= 0)
 			return ret;
 	}
 	u->rx.rsp_cons += frame->slots;
+	return 1;
+}
+
+/* ---- control ---- */
+
+void usernet_ctrl(struct usernet *u, const struct xpv_netif_ctrl_request *req)
+{
+	memcpy(xpv_front_request(&u->ctrl), req, sizeof(*req));
+	if (xpv_front_push(&u->ctrl))
+		u->hyper->ops->evtchn_notify(u->hyper, u->ctrl_port);
+}
+
+int usernet_ctrl_reap(struct usernet *u, struct xpv_netif_ctrl_response *rsp)
+{
+	int n = xpv_front_pending(&u->ctrl);
+
+	if (n <= 0)
+		return n < 0 ? -EPROTO : 0;
+	xpv_front_take(&u->ctrl, rsp, sizeof(*rsp));
 	return 1;
 }
 

@@ -38,6 +38,13 @@ struct usernet {
 	uint16_t tx_free[USERNET_SLOTS]; /* ids, a stack */
 	unsigned int nr_tx_free;
 	unsigned int notified; /* events seen by usernet_events() */
+
+	/* The control ring and a page to show the backend, if there is one. */
+	struct xpv_front ctrl;
+	void *ctrl_ring;
+	uint32_t ctrl_gref, ctrl_port;
+	uint8_t *ctrl_page;
+	uint32_t ctrl_page_gref;
 };
 
 /*
@@ -47,6 +54,13 @@ struct usernet {
 struct usernet *usernet_new(struct hyper *h, uint16_t backend, bool split);
 /* Fails with -EBUSY, and keeps everything, while the backend maps a page. */
 int usernet_free(struct usernet *u);
+
+/* Make a control ring, before the backend is told. 0 or -errno. */
+int usernet_add_ctrl(struct usernet *u);
+/* Put a request on it and notify the backend. */
+void usernet_ctrl(struct usernet *u, const struct xpv_netif_ctrl_request *req);
+/* 1: *rsp is the next answer; 0: there is none; -EPROTO. */
+int usernet_ctrl_reap(struct usernet *u, struct xpv_netif_ctrl_response *rsp);
 
 /* A piece of a packet: where in its page, and how long. */
 struct usernet_piece {
@@ -95,7 +109,11 @@ struct usernet_frame {
 	uint16_t flags; /* XPV_RX_CSUM_BLANK, XPV_RX_DATA_VALIDATED */
 	uint8_t gso_type;
 	uint16_t gso_size;
-	unsigned int slots; /* with the extra */
+	bool has_hash;
+	uint8_t hash_type;
+	uint32_t hash;
+	uint16_t headroom; /* that an extra told, and every piece kept */
+	unsigned int slots; /* with the extras */
 	unsigned int errors; /* slots answered with an error */
 	uint8_t data[USERNET_FRAME];
 };

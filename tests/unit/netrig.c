@@ -330,16 +330,28 @@ static void wait_link(struct netrig *rig)
 	ck_abort_msg("no frame gets through " RIG_NAME);
 }
 
+static struct usernet *new_front(struct netrig *rig, struct ipc_vif_queue *q)
+{
+	struct usernet *u = usernet_new(rig->front, DOM0, rig->split);
+
+	ck_assert_msg(u != NULL, "frontend: %s", strerror(errno));
+	q->tx_gref = u->tx_gref;
+	q->rx_gref = u->rx_gref;
+	q->tx_port = u->tx_port;
+	q->rx_port = u->rx_port;
+	return u;
+}
+
 void rig_connect_only(struct netrig *rig)
 {
-	struct ipc_vif_queue *q = &rig->guest.queue[0];
-
-	rig->u = usernet_new(rig->front, DOM0, rig->split);
-	ck_assert_msg(rig->u != NULL, "frontend: %s", strerror(errno));
-	q->tx_gref = rig->u->tx_gref;
-	q->rx_gref = rig->u->rx_gref;
-	q->tx_port = rig->u->tx_port;
-	q->rx_port = rig->u->rx_port;
+	for (unsigned int i = 0; i < rig->guest.nr_queues; i++)
+		rig->queue[i] = new_front(rig, &rig->guest.queue[i]);
+	rig->u = rig->queue[0];
+	if (rig->ctrl)
+		ck_assert_int_eq(usernet_add_ctrl(rig->u), 0);
+	rig->guest.has_ctrl = rig->ctrl;
+	rig->guest.ctrl_gref = rig->u->ctrl_gref;
+	rig->guest.ctrl_port = rig->u->ctrl_port;
 	ck_assert_int_eq(rig_try_connect(rig), 0);
 }
 
@@ -357,7 +369,16 @@ void rig_disconnect(struct netrig *rig)
 		vif_disconnect(rig->vif);
 	else
 		ck_assert_int_eq(request(rig, &msg, NULL, 0), 0);
-	ck_assert_int_eq(usernet_free(rig->u), 0);
+	rig_free_front(rig);
+}
+
+void rig_free_front(struct netrig *rig)
+{
+	for (unsigned int i = 0; i < IPC_MAX_QUEUES; i++) {
+		if (rig->queue[i])
+			ck_assert_int_eq(usernet_free(rig->queue[i]), 0);
+		rig->queue[i] = NULL;
+	}
 	rig->u = NULL;
 }
 

@@ -31,9 +31,11 @@ struct netrig {
 	int tap[IPC_MAX_QUEUES]; /* the supervisor's descriptors */
 	unsigned int queues; /* of the tap; 0: one */
 	int packet; /* packet socket with vnet headers */
-	struct usernet *u;
+	struct usernet *u; /* the first of these */
+	struct usernet *queue[IPC_MAX_QUEUES];
 	struct ipc_vif_connect guest; /* features; the rings are filled in */
 	bool split;
+	bool ctrl; /* make a control ring, too */
 	/* Set: attached by a call and not by a message, to look inside. */
 	bool direct;
 	struct vif *vif;
@@ -51,12 +53,14 @@ void rig_teardown(struct netrig *rig);
  * is used up by the wait.
  */
 void rig_connect(struct netrig *rig);
-/* Without the wait. */
+/* Without the wait; rig->guest.nr_queues of them. */
 void rig_connect_only(struct netrig *rig);
 /* Only the request, with rig->guest as it stands; returns its error. */
 int rig_try_connect(struct netrig *rig);
 /* Disconnect, and free the frontend: fails if a grant is still in use. */
 void rig_disconnect(struct netrig *rig);
+/* Only free it: the backend has let go of it. */
+void rig_free_front(struct netrig *rig);
 
 void rig_turns(struct netrig *rig, unsigned int n);
 /* Turns until the frontend's responses are there; returns their number. */

@@ -29,6 +29,8 @@
 	X(vif_hostile)                                                         \
 	X(vif_flip)                                                            \
 	X(vif_life)                                                            \
+	X(vif_ctrl)                                                            \
+	X(vif_tune)                                                            \
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
 	X(hyper_grant)                                                         \

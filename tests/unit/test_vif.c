@@ -1,27 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Honest packets through a vif, both ways: every byte, every offload. */
 #include "netframe.h"
-#include "netrig.h"
+#include "vifcase.h"
 #include "suites.h"
 
 #include <string.h>
-
-static struct netrig rig;
-static uint8_t sent[RIG_FRAME], got[RIG_FRAME];
-static struct usernet_frame frame;
-static struct xpv_netif_tx_response rsp[USERNET_SLOTS];
-
-static void setup(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	rig_setup(&rig);
-	rig_connect(&rig);
-}
-
-static void teardown(void)
-{
-	rig_teardown(&rig);
-}
 
 /* Connect again with rig.guest changed. */
 static void reconnect(void)
@@ -449,13 +432,10 @@ END_TEST
 Suite *vif_suite(void)
 {
 	Suite *s = suite_create("vif");
-	TCase *tc = tcase_create("packets");
+	TCase *tc = rig_case(s, "packets", RIG_MESSAGES);
 
-	suite_add_tcase(s, tc);
-	if (rig_missing())
+	if (!tc)
 		return s;
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, tx_every_length);
 	tcase_add_test(tc, tx_every_layout);
 	tcase_add_test(tc, tx_one_byte_slots);

@@ -3,26 +3,11 @@
  * A guest that changes its slots while they are looked at (XSA-155): whatever
  * becomes of its packets, the worker reads each slot once and stays whole.
  */
-#include "netrig.h"
+#include "vifcase.h"
 #include "suites.h"
 
 #include <pthread.h>
 #include <string.h>
-
-static struct netrig rig;
-static uint8_t got[RIG_FRAME];
-
-static void setup(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	rig_setup(&rig);
-	rig_connect(&rig);
-}
-
-static void teardown(void)
-{
-	rig_teardown(&rig);
-}
 
 static bool stop_flipping;
 
@@ -55,7 +40,7 @@ static void serve_flipped(void)
 	if (ipc_recv(rig.control, &msg, fds) < 0)
 		return;
 	ck_assert_uint_eq(msg.type, IPC_BROKEN);
-	ck_assert_int_eq(usernet_free(rig.u), 0);
+	rig_free_front(&rig);
 	rig_connect_only(&rig);
 }
 
@@ -91,13 +76,10 @@ END_TEST
 Suite *vif_flip_suite(void)
 {
 	Suite *s = suite_create("vif_flip");
-	TCase *tc = tcase_create("flip");
+	TCase *tc = rig_case(s, "flip", RIG_MESSAGES);
 
-	suite_add_tcase(s, tc);
-	if (rig_missing())
+	if (!tc)
 		return s;
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, tx_flipped_in_flight);
 	return s;
 }

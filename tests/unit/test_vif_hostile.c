@@ -5,29 +5,12 @@
  * its connection, with a reason, and can make a new one.
  */
 #include "netframe.h"
-#include "netrig.h"
+#include "vifcase.h"
 #include "suites.h"
 
 #include <string.h>
 
 #define BAD_GREF 0x7fffff00u
-
-static struct netrig rig;
-static uint8_t sent[RIG_FRAME], got[RIG_FRAME];
-static struct usernet_frame frame;
-static struct xpv_netif_tx_response rsp[USERNET_SLOTS];
-
-static void setup(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	rig_setup(&rig);
-	rig_connect(&rig);
-}
-
-static void teardown(void)
-{
-	rig_teardown(&rig);
-}
 
 /* A request on a page of ours. */
 static struct xpv_netif_tx_request request(uint16_t size, uint16_t flags)
@@ -98,7 +81,7 @@ static void expect_broken(const char *what)
 	usernet_push(rig.u);
 	rig_expect_broken(&rig, what);
 	ck_assert_uint_eq(rig_read(&rig, NULL, got), 0);
-	ck_assert_int_eq(usernet_free(rig.u), 0);
+	rig_free_front(&rig);
 	rig_connect(&rig);
 	expect_alive();
 }
@@ -363,12 +346,12 @@ START_TEST(bad_indices)
 
 		tx->req_prod += jump[i];
 		rig_expect_broken(&rig, "tx ring");
-		ck_assert_int_eq(usernet_free(rig.u), 0);
+		rig_free_front(&rig);
 		rig_connect(&rig);
 		rx = rig.u->rx.ring.shared;
 		rx->req_prod += jump[i];
 		rig_expect_broken(&rig, "rx ring");
-		ck_assert_int_eq(usernet_free(rig.u), 0);
+		rig_free_front(&rig);
 		rig_connect(&rig);
 		expect_alive();
 	}
@@ -418,13 +401,10 @@ END_TEST
 Suite *vif_hostile_suite(void)
 {
 	Suite *s = suite_create("vif_hostile");
-	TCase *tc = tcase_create("hostile");
+	TCase *tc = rig_case(s, "hostile", RIG_MESSAGES);
 
-	suite_add_tcase(s, tc);
-	if (rig_missing())
+	if (!tc)
 		return s;
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, tx_short);
 	tcase_add_test(tc, tx_too_many_slots);
 	tcase_add_test(tc, tx_pieces_exceed_total);

@@ -4,30 +4,13 @@
  * that post no slots. What it holds stays bounded, and is given back.
  */
 #include "netframe.h"
-#include "netrig.h"
+#include "vifcase.h"
 #include "suites.h"
 
 #include "backend/vif/queue.h"
 
 #include <string.h>
 #include <unistd.h>
-
-static struct netrig rig;
-static uint8_t sent[RIG_FRAME];
-static struct usernet_frame frame;
-
-static void setup(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	rig.direct = true;
-	rig_setup(&rig);
-	rig_connect(&rig);
-}
-
-static void teardown(void)
-{
-	rig_teardown(&rig);
-}
 
 /* rig_disconnect() fails if one grant of the frontend is still mapped. */
 START_TEST(reconnects_leak_nothing)
@@ -106,7 +89,6 @@ START_TEST(unfinished_packet_waits_asleep)
 	uint32_t end;
 
 	for (int i = 0; i < 100; i++) {
-		struct xpv_netif_tx_response rsp[3];
 
 		ck_assert_int_eq(usernet_send(rig.u, &pkt), 3);
 		end = rig.u->tx.req_prod;
@@ -130,7 +112,6 @@ END_TEST
 START_TEST(unfinished_packet_ends_with_its_connection)
 {
 	struct usernet_packet pkt = {.data = sent, .len = 3 * 4096};
-	struct xpv_netif_tx_response rsp[2];
 
 	ck_assert_int_eq(usernet_send(rig.u, &pkt), 3);
 	rig.u->tx.req_prod--;
@@ -161,14 +142,13 @@ END_TEST
 START_TEST(counters_count)
 {
 	struct usernet_packet pkt = {.data = sent, .len = 100};
-	struct xpv_netif_tx_response rsp;
 
 	netframe_plain(sent, 100, 1);
 	usernet_send(rig.u, &pkt);
 	usernet_post(rig.u, 10);
 	usernet_push(rig.u);
 	ck_assert(rig_write(&rig, NULL, sent, 100));
-	ck_assert_uint_eq(rig_reap(&rig, &rsp, 1), 1);
+	ck_assert_uint_eq(rig_reap(&rig, rsp, 1), 1);
 	ck_assert(rig_receive(&rig, &frame));
 	ck_assert_uint_eq(rig_count(&rig, VIF_TX_PACKETS), 1);
 	ck_assert_uint_eq(rig_count(&rig, VIF_TX_BYTES), 100);
@@ -327,14 +307,6 @@ END_TEST
 
 /* ---- several queues ---- */
 
-static void setup_queues(void)
-{
-	memset(&rig, 0, sizeof(rig));
-	rig.direct = true;
-	rig.queues = 4;
-	rig_setup(&rig);
-}
-
 #define FLOWS 100
 
 static void send_flows(void)
@@ -375,56 +347,73 @@ START_TEST(one_queue_of_four)
 }
 END_TEST
 
-/* With two, each gets its share, and both send. */
-START_TEST(two_queues_of_four)
+/*
+ * With two, three and all, each gets its share, and each sends; the queues of
+ * the tap that are not in use get nothing.
+ */
+START_TEST(some_queues_of_four)
 {
 	struct usernet_packet pkt = {.data = sent, .len = 60};
-	struct usernet *second = usernet_new(rig.front, 0, false);
-	struct ipc_vif_queue *q = &rig.guest.queue[1];
-	unsigned int a, b;
+	unsigned int nr = (unsigned int)_i, all = 0;
+	uint64_t before;
 
-	ck_assert_ptr_nonnull(second);
-	*q = (struct ipc_vif_queue){second->tx_gref, second->rx_gref,
-				    second->tx_port, second->rx_port};
-	rig.guest.nr_queues = 2;
+	rig.guest.nr_queues = (uint8_t)nr;
 	rig_connect_only(&rig);
-	usernet_post(rig.u, USERNET_SLOTS);
-	usernet_push(rig.u);
-	usernet_post(second, USERNET_SLOTS);
-	usernet_push(second);
+	for (unsigned int i = 0; i < nr; i++) {
+		usernet_post(rig.queue[i], USERNET_SLOTS);
+		usernet_push(rig.queue[i]);
+	}
 	usleep(50000);
 	send_flows();
-	a = count_received(rig.u);
-	b = count_received(second);
-	ck_assert_uint_eq(a + b, FLOWS);
-	ck_assert_uint_gt(a, 0);
-	ck_assert_uint_gt(b, 0);
+	for (unsigned int i = 0; i < nr; i++) {
+		unsigned int share = count_received(rig.queue[i]);
+
+		ck_assert_uint_gt(share, 0);
+		all += share;
+	}
+	ck_assert_uint_eq(all, FLOWS);
+	before = rig_count(&rig, VIF_TX_PACKETS);
 	netframe_plain(sent, 60, 1);
-	usernet_send(rig.u, &pkt);
-	usernet_push(rig.u);
-	usernet_send(second, &pkt);
-	usernet_push(second);
+	for (unsigned int i = 0; i < nr; i++) {
+		usernet_send(rig.queue[i], &pkt);
+		usernet_push(rig.queue[i]);
+	}
 	rig_turns(&rig, 2);
-	ck_assert_uint_eq(rig_count(&rig, VIF_TX_PACKETS), 2);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_PACKETS) - before, nr);
 	rig_disconnect(&rig);
-	ck_assert_int_eq(usernet_free(second), 0);
 	/* And back to one. */
 	rig.guest.nr_queues = 1;
 	rig_connect(&rig);
 }
 END_TEST
 
+/* Queues that all have a full ring are served in turn, a batch each. */
+START_TEST(queues_take_turns)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 60};
+
+	rig.guest.nr_queues = RIG_QUEUES;
+	rig_connect_only(&rig);
+	for (unsigned int i = 0; i < RIG_QUEUES; i++) {
+		while (usernet_send(rig.queue[i], &pkt) > 0)
+			;
+		usernet_push(rig.queue[i]);
+	}
+	rig_turns(&rig, 1);
+	for (unsigned int i = 0; i < RIG_QUEUES; i++)
+		ck_assert_int_eq(usernet_reap(rig.queue[i], rsp, USERNET_SLOTS),
+				 PORT_BATCH);
+}
+END_TEST
+
 Suite *vif_life_suite(void)
 {
 	Suite *s = suite_create("vif_life");
-	TCase *tc = tcase_create("life"), *queues = tcase_create("queues");
+	TCase *tc = rig_case(s, "life", RIG_INSIDE);
+	TCase *queues = rig_case(s, "queues", RIG_QUEUED);
 
-	suite_add_tcase(s, tc);
-	suite_add_tcase(s, queues);
-	if (rig_missing())
+	if (!tc)
 		return s;
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, reconnects_leak_nothing);
 	tcase_add_test(tc, failed_connects_leak_nothing);
 	tcase_add_test(tc, unfinished_packet_waits_asleep);
@@ -437,8 +426,8 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, stale_frames_are_dropped);
 	tcase_add_test(tc, no_sg_no_long_frames);
 	tcase_add_test(tc, jumbo_frames);
-	tcase_add_checked_fixture(queues, setup_queues, teardown);
 	tcase_add_test(queues, one_queue_of_four);
-	tcase_add_test(queues, two_queues_of_four);
+	tcase_add_loop_test(queues, some_queues_of_four, 2, RIG_QUEUES + 1);
+	tcase_add_test(queues, queues_take_turns);
 	return s;
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include "vifcase.h"
+
+#include <string.h>
+
+struct netrig rig;
+uint8_t sent[RIG_FRAME], got[RIG_FRAME];
+struct usernet_frame frame;
+struct xpv_netif_tx_response rsp[USERNET_SLOTS];
+
+static void setup_messages(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig_setup(&rig);
+	rig_connect(&rig);
+}
+
+static void setup_inside(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.direct = true;
+	rig_setup(&rig);
+	rig_connect(&rig);
+}
+
+static void setup_queued(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.direct = true;
+	rig.queues = RIG_QUEUES;
+	rig_setup(&rig);
+}
+
+static void teardown(void)
+{
+	rig_teardown(&rig);
+}
+
+TCase *rig_case(Suite *s, const char *name, enum rig_kind kind)
+{
+	static const SFun setup[] = {
+		[RIG_MESSAGES] = setup_messages,
+		[RIG_INSIDE] = setup_inside,
+		[RIG_QUEUED] = setup_queued,
+	};
+	TCase *tc = tcase_create(name);
+
+	suite_add_tcase(s, tc);
+	if (rig_missing())
+		return NULL;
+	tcase_add_checked_fixture(tc, setup[kind], teardown);
+	tcase_set_timeout(tc, 120);
+	return tc;
+}
