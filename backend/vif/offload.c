@@ -17,7 +17,8 @@ static bool gso_from_guest(struct vif_queue *q, const struct tx_packet *pkt,
 	uint8_t ip = pkt->gso_type == XPV_GSO_TCPV4 ? 4 : 6;
 	uint32_t hdr_len = (uint32_t)h->l4_at + h->l4_len;
 
-	if (h->ip != ip || h->proto != 6 || pkt->gso_size < MIN_GSO_SIZE)
+	if (h->ip != ip || h->proto != HEADERS_TCP ||
+	    pkt->gso_size < MIN_GSO_SIZE)
 		return false;
 	if (!pkt->csum_blank) {
 		/* Some fronts forget the flag; each segment needs its sum. */
@@ -69,15 +70,16 @@ static bool guest_finds_csum(const struct vif_guest *guest,
 	return h->ip == 4 ? guest->csum_ipv4 : guest->csum_ipv6;
 }
 
+/* Without sg a frame has one slot, which GSO would not fit. */
 static uint8_t guest_gso_type(const struct vif_guest *guest,
-			      const struct port_offload *off)
+			      const struct port_offload *off,
+			      const struct headers *h)
 {
-	/* Without sg a frame has one slot, which GSO would not fit. */
-	if (!guest->sg)
+	if (!guest->sg || h->proto != HEADERS_TCP)
 		return XPV_GSO_NONE;
-	if (off->gso == PORT_GSO_TCPV4 && guest->gso_tcpv4)
+	if (off->gso == PORT_GSO_TCPV4 && h->ip == 4 && guest->gso_tcpv4)
 		return XPV_GSO_TCPV4;
-	if (off->gso == PORT_GSO_TCPV6 && guest->gso_tcpv6)
+	if (off->gso == PORT_GSO_TCPV6 && h->ip == 6 && guest->gso_tcpv6)
 		return XPV_GSO_TCPV6;
 	return XPV_GSO_NONE;
 }
@@ -96,7 +98,7 @@ void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
 	headers_parse(frame->data, frame->len, &h);
 	if (guest_finds_csum(&q->vif->guest, off, &h)) {
 		plan->flags |= XPV_RX_CSUM_BLANK;
-		plan->gso_type = guest_gso_type(&q->vif->guest, off);
+		plan->gso_type = guest_gso_type(&q->vif->guest, off, &h);
 		plan->gso_size = off->gso_size;
 	}
 	if (off->gso != PORT_GSO_NONE && plan->gso_type == XPV_GSO_NONE) {

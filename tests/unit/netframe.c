@@ -145,6 +145,17 @@ bool netframe_csum_ok(const uint8_t *buf, const struct netframe *f,
 	return sum16(buf + at, len - at, pseudo(buf, f, len)) == 0xffff;
 }
 
+bool netframe_ip_ok(const uint8_t *buf, const struct netframe *f, uint32_t len)
+{
+	const uint8_t *ip = buf + netframe_ip_at(f);
+	uint32_t want = len - netframe_ip_at(f);
+
+	if (f->v6)
+		return (uint32_t)(ip[4] << 8 | ip[5]) == want - 40;
+	return (uint32_t)(ip[2] << 8 | ip[3]) == want &&
+	       sum16(ip, 20, 0) == 0xffff;
+}
+
 void netframe_complete(uint8_t *buf, uint32_t len, uint32_t start,
 		       uint32_t offset)
 {

@@ -25,6 +25,8 @@ uint32_t netframe_build(uint8_t *buf, const struct netframe *f, uint32_t seed);
 /* Is the transport checksum of this complete frame right? */
 bool netframe_csum_ok(const uint8_t *buf, const struct netframe *f,
 		      uint32_t len);
+/* Do the IP header's length and checksum fit this frame? */
+bool netframe_ip_ok(const uint8_t *buf, const struct netframe *f, uint32_t len);
 /* Complete the checksum as a network card would. */
 void netframe_complete(uint8_t *buf, uint32_t len, uint32_t start,
 		       uint32_t offset);

@@ -31,6 +31,9 @@
 	X(vif_life)                                                            \
 	X(vif_ctrl)                                                            \
 	X(vif_tune)                                                            \
+	X(vif_cut)                                                             \
+	X(vif_starve)                                                          \
+	X(vif_layout)                                                          \
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
 	X(hyper_grant)                                                         \
