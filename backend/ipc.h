@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "port/switch_config.h"
+
 #define IPC_MAX_QUEUES	   16u
 #define IPC_MAX_RING_PAGES 16u /* ring-page-order 4 */
 #define IPC_MAX_FDS	   IPC_MAX_QUEUES
@@ -33,6 +35,8 @@ enum ipc_type {
 	IPC_DETACH, /* disconnect and close the fds */
 	IPC_RESIZE, /* vbd: the target's new size */
 	IPC_VIF_TUNE, /* vif: what may change while it is connected */
+	IPC_LINK, /* a port of a switch: there is another one; 3 fds */
+	IPC_UNLINK, /* it is gone, or has stopped; or all of them */
 	/* worker to supervisor */
 	IPC_REPLY,
 	IPC_BROKEN, /* the frontend broke the protocol; text says how. The
@@ -94,10 +98,18 @@ struct ipc_vbd_connect {
 	struct ipc_vbd_queue queue[IPC_MAX_QUEUES];
 };
 
+/* A vif on a switch, which has no tap. */
+struct ipc_vif_switch {
+	struct vlan_set vlans;
+	struct guard guard; /* but for the MAC */
+};
+
 struct ipc_vif_attach {
 	char name[16]; /* of the tap, for the log */
 	uint8_t mac[6]; /* of the guest */
 	uint8_t nr_fds; /* tap queues handed over */
+	bool on_switch;
+	struct ipc_vif_switch lan;
 };
 
 struct ipc_vif_queue {
@@ -158,6 +170,8 @@ struct ipc_msg {
 		struct ipc_vif_attach vif_attach;
 		struct ipc_vif_connect vif_connect;
 		struct ipc_vif_tune vif_tune;
+		struct switch_peer link; /* IPC_LINK */
+		uint32_t unlink; /* IPC_UNLINK: peer, or SWITCH_ALL_PEERS */
 		uint64_t sectors; /* IPC_RESIZE */
 		union ipc_notice notice; /* IPC_NOTICE */
 		struct ipc_reply reply; /* IPC_REPLY, IPC_BROKEN (text) */

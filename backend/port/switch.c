@@ -85,11 +85,14 @@ static struct switch_link *free_link(struct switch_port *sp)
 }
 
 static int check_peer(struct switch_port *sp, const struct switch_peer *peer,
-		      struct reason *why)
+		      unsigned int nr_fds, struct reason *why)
 {
-	if (peer->side > 1 || (peer->arena && peer->arena != ARENA_BYTES)) {
-		reason_set(why, "link to port %u: side %u, arena of %u bytes",
-			   peer->id, peer->side, peer->arena);
+	if (peer->side > 1 || (peer->arena && peer->arena != ARENA_BYTES) ||
+	    nr_fds != SWITCH_LINK_FDS || peer->id == SWITCH_ALL_PEERS) {
+		reason_set(why,
+			   "link to port %u: side %u, arena of %u bytes, "
+			   "%u descriptors",
+			   peer->id, peer->side, peer->arena, nr_fds);
 		return -EINVAL;
 	}
 	if (find(sp, peer->id)) {
@@ -115,10 +118,10 @@ static int start_link(struct switch_port *sp, struct switch_link *link)
 }
 
 int switch_link_add(struct switch_port *sp, const struct switch_peer *peer,
-		    const int fds[3], struct reason *why)
+		    const int *fds, unsigned int nr_fds, struct reason *why)
 {
 	struct switch_link *link = free_link(sp);
-	int err = check_peer(sp, peer, why);
+	int err = check_peer(sp, peer, nr_fds, why);
 
 	if (err)
 		return err;
@@ -174,22 +177,18 @@ static void remove_link(struct switch_port *sp, struct switch_link *link)
 		sp->nr_links--;
 }
 
-int switch_link_remove(struct switch_port *sp, uint32_t id)
+void switch_unlink(struct switch_port *sp, uint32_t id)
 {
-	struct switch_link *link = find(sp, id);
+	struct switch_link *link;
 
-	if (!link)
-		return -ENOENT;
-	remove_link(sp, link);
-	return 0;
-}
-
-void switch_links_remove(struct switch_port *sp)
-{
-	switch_quiesce(sp);
-	for (unsigned int i = SWITCH_LINKS; i--;)
-		if (sp->link[i].mem)
-			remove_link(sp, &sp->link[i]);
+	if (id == SWITCH_ALL_PEERS)
+		switch_quiesce(sp);
+	for (unsigned int i = SWITCH_LINKS; i--;) {
+		link = &sp->link[i];
+		if (link->mem &&
+		    (id == SWITCH_ALL_PEERS || link->peer.id == id))
+			remove_link(sp, link);
+	}
 }
 
 void switch_set_open(struct switch_port *sp, bool open)
@@ -246,7 +245,32 @@ static void close_port(struct port *port)
 	switch_free((struct switch_port *)port);
 }
 
+/* The caps of a guest are its vif's business: here a frame is as it is. */
+static int set_caps(struct port *port, const struct port_caps *caps)
+{
+	(void)port;
+	(void)caps;
+	return 0;
+}
+
+/* Of one queue there is no other to take over. */
+static int set_enabled(struct port *port, bool on)
+{
+	(void)port;
+	(void)on;
+	return 0;
+}
+
+static int set_carrier(struct port *port, bool on)
+{
+	switch_set_open((struct switch_port *)port, on);
+	return 0;
+}
+
 static const struct port_ops switch_ops = {
+	.set_caps = set_caps,
+	.set_enabled = set_enabled,
+	.set_carrier = set_carrier,
 	.send = switch_port_send,
 	.receive = switch_port_receive,
 	.close = close_port,
@@ -278,6 +302,6 @@ void switch_free(struct switch_port *sp)
 {
 	if (!sp)
 		return;
-	switch_links_remove(sp);
+	switch_unlink(sp, SWITCH_ALL_PEERS);
 	free(sp);
 }

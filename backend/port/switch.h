@@ -20,10 +20,9 @@
 #include "../reason.h"
 #include "../worker/loop.h"
 #include "fdb.h"
-#include "guard.h"
 #include "mailbox.h"
 #include "port.h"
-#include "vlan.h"
+#include "switch_config.h"
 
 struct hyper;
 
@@ -78,17 +77,6 @@ enum switch_counter {
 };
 
 const char *switch_counter_name(enum switch_counter counter);
-
-/* What the supervisor says of the port at the other end of a link. */
-struct switch_peer {
-	uint32_t id;
-	uint16_t domid; /* whose grants its mails name */
-	uint8_t side; /* ours of the link's memory, 0 or 1 */
-	bool fixed; /* mac is its only source address */
-	uint8_t mac[6];
-	uint32_t arena; /* bytes of each arena, 0 or ARENA_BYTES */
-	struct vlan_set vlans;
-};
 
 struct switch_port;
 
@@ -146,13 +134,15 @@ struct switch_port *switch_new(struct loop *loop, struct hyper *h,
 void switch_free(struct switch_port *sp);
 /*
  * A link to a peer: its memory, the eventfd that wakes us, the peer's. All
- * three become the port's on success. 0 or -errno.
+ * SWITCH_LINK_FDS become the port's on success. 0 or -errno.
  */
 int switch_link_add(struct switch_port *sp, const struct switch_peer *peer,
-		    const int fds[3], struct reason *why);
-/* The peer is gone, or is not to be talked to. -ENOENT: there is none. */
-int switch_link_remove(struct switch_port *sp, uint32_t id);
-void switch_links_remove(struct switch_port *sp);
+		    const int *fds, unsigned int nr_fds, struct reason *why);
+/*
+ * The peer has ended or is not to be talked to; or all of them,
+ * SWITCH_ALL_PEERS, of whom some may be in the middle of a copy.
+ */
+void switch_unlink(struct switch_port *sp, uint32_t id);
 /* Take mail: else what is sent here is dropped by its senders. */
 void switch_set_open(struct switch_port *sp, bool open);
 /* No packet of ours is held by anyone any more. May take SWITCH_QUIESCE_MS. */
@@ -199,7 +189,9 @@ bool switch_holds(struct switch_port *sp);
 struct switch_mail *switch_peek(struct switch_port *sp);
 /* Take the mail just seen: true if it may be copied from until the answer. */
 bool switch_take(struct switch_port *sp, struct switch_mail *mail);
-/* Drop it instead, for a reason. */
+/* Do not take it. */
+void switch_skip(struct switch_port *sp, struct switch_mail *mail);
+/* The same, for a reason. */
 void switch_drop(struct switch_port *sp, struct switch_mail *mail,
 		 enum switch_counter why);
 /*

@@ -84,8 +84,8 @@ static uint8_t guest_gso_type(const struct vif_guest *guest,
 	return XPV_GSO_NONE;
 }
 
-void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
-		      struct rx_plan *plan)
+bool offload_plan(struct vif_queue *q, const struct port_frame *frame,
+		  struct rx_plan *plan)
 {
 	const struct port_offload *off = &frame->off;
 	struct headers h;
@@ -93,7 +93,7 @@ void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
 	if (off->csum_valid)
 		plan->flags = XPV_RX_DATA_VALIDATED;
 	if (!off->csum_needed)
-		return;
+		return false;
 	plan->flags = XPV_RX_DATA_VALIDATED;
 	headers_parse(frame->data, frame->len, &h);
 	if (guest_finds_csum(&q->vif->guest, off, &h)) {
@@ -104,9 +104,16 @@ void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
 	if (off->gso != PORT_GSO_NONE && plan->gso_type == XPV_GSO_NONE) {
 		plan->cut = true;
 		plan->flags = XPV_RX_DATA_VALIDATED;
-	} else if (!(plan->flags & XPV_RX_CSUM_BLANK)) {
-		csum_complete(frame->data, frame->len, off->csum_start,
-			      off->csum_offset);
-		q->counter[VIF_RX_CSUM_DONE]++;
 	}
+	return !(plan->flags & XPV_RX_CSUM_BLANK);
+}
+
+void offload_to_guest(struct vif_queue *q, struct port_frame *frame,
+		      struct rx_plan *plan)
+{
+	if (!offload_plan(q, frame, plan) || plan->cut)
+		return;
+	csum_complete(frame->data, frame->len, frame->off.csum_start,
+		      frame->off.csum_offset);
+	q->counter[VIF_RX_CSUM_DONE]++;
 }

@@ -17,6 +17,14 @@ bool offload_from_guest(struct vif_queue *q, const struct tx_packet *pkt,
 			struct port_frame *frame, enum vif_counter *drop);
 
 /*
+ * Say in @plan how a received frame is handed to the guest. True: not as it
+ * is, its payload has to be touched. Looks at headers alone, frame->len may be
+ * theirs.
+ */
+bool offload_plan(struct vif_queue *q, const struct port_frame *frame,
+		  struct rx_plan *plan);
+
+/*
  * Say in @plan what is to be done to a received frame; its checksum is
  * finished here if the guest cannot do it.
  */

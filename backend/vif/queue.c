@@ -178,9 +178,12 @@ static int bind_events(struct vif_queue *q, const struct ipc_vif_queue *c,
 
 static int watch_port(struct vif_queue *q, struct reason *why)
 {
-	int err =
-		loop_add(q->vif->worker->loop, &q->readable, EPOLLIN | EPOLLET);
+	int err = 0;
 
+	/* A switch wakes the loop with descriptors of its own. */
+	if (!q->lan)
+		err = loop_add(q->vif->worker->loop, &q->readable,
+			       EPOLLIN | EPOLLET);
 	if (err)
 		reason_set(why, "%s: epoll: %s", q->vif->name, strerror(-err));
 	return err;
@@ -216,6 +219,8 @@ int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 	q->tx_throttled = false;
 	q->starved_since = 0;
 	q->stalled = false;
+	if (q->lan)
+		vif_lan_start(q->lan, q);
 	/* What waits was meant for a connection that is no more. */
 	vif_rx_drain(q);
 	q->port_ready = true;
@@ -230,7 +235,10 @@ void vif_queue_disconnect(struct vif_queue *q)
 		return;
 	q->connected = false;
 	loop_work_del(q->vif->worker->loop, &q->work);
-	loop_del(q->vif->worker->loop, &q->readable);
+	if (q->lan)
+		vif_lan_stop(q->lan);
+	else
+		loop_del(q->vif->worker->loop, &q->readable);
 	loop_timer_cancel(&q->starve);
 	loop_timer_cancel(&q->release);
 	undo(q);

@@ -21,6 +21,7 @@
 #include "ctrl.h"
 #include "hash.h"
 #include "hyper/hyper.h"
+#include "lan.h"
 #include "multicast.h"
 #include "netif.h"
 #include "ring.h"
@@ -75,6 +76,7 @@ union rx_response {
 struct vif_queue {
 	struct vif *vif;
 	struct port *port;
+	struct vif_lan *lan; /* NULL: the port is none of a switch */
 	struct loop_source readable; /* the port's descriptor */
 	struct loop_work work;
 	struct loop_port event[2]; /* tx and rx, or [0] for both */
@@ -195,8 +197,32 @@ void vif_rx_drain(struct vif_queue *q);
 /* Slots that the next frame needs, as far as that is known. */
 static inline uint32_t vif_rx_wanted(const struct vif_queue *q)
 {
-	return q->rx_batch.nr ? q->rx_plan[0].slots : 1;
+	if (q->rx_batch.nr)
+		return q->rx_plan[0].slots;
+	return q->lan ? q->lan->wanted : 1;
 }
+
+/* For lan.c and lan_rx.c, which do the same with other memory. */
+bool vif_tx_copied(const struct vif_queue *q, const struct tx_packet *pkt);
+void vif_tx_answer(struct vif_queue *q, uint16_t id, bool extra,
+		   int16_t status);
+/* Bytes of a frame that one slot takes. */
+uint32_t vif_rx_slot_bytes(const struct vif_queue *q);
+/* plan->slots, and what else follows from its length. */
+void vif_rx_plan_rest(struct vif_queue *q, const struct port_frame *frame,
+		      struct rx_plan *plan);
+/* One more frame of @slots slots and @ops copies fits into our turn. */
+bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops,
+		 uint32_t room);
+/* Take a slot for @len bytes; returns its number in the turn. */
+uint32_t vif_rx_slot(struct vif_queue *q, uint32_t len, uint16_t flags,
+		     uint32_t *gref);
+/* The copy to @at in that slot; the caller fills in the source and length. */
+struct hyper_copy *vif_rx_op(struct vif_queue *q, uint32_t slot, uint32_t gref,
+			     uint32_t at);
+/* Of the first response; with XPV_RX_EXTRA the extras are to follow it. */
+uint16_t vif_rx_flags(const struct vif_queue *q, const struct rx_plan *plan);
+void vif_rx_extras(struct vif_queue *q, const struct rx_plan *plan);
 
 /* starve.c: a queue has, or may have, a frame and no slots for it; it has. */
 void vif_starve_init(struct vif_queue *q);

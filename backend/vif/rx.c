@@ -15,15 +15,15 @@
 
 #include <string.h>
 
-/* Bytes of a frame that one slot takes. */
-static uint32_t slot_bytes(const struct vif_queue *q)
+uint32_t vif_rx_slot_bytes(const struct vif_queue *q)
 {
 	return XPV_PAGE_SIZE - q->vif->guest.headroom;
 }
 
 static uint8_t slots_for(const struct vif_queue *q, const struct rx_plan *plan)
 {
-	uint32_t slots = (plan->len + slot_bytes(q) - 1) / slot_bytes(q);
+	uint32_t most = vif_rx_slot_bytes(q);
+	uint32_t slots = (plan->len + most - 1) / most;
 
 	slots += plan->gso_type != XPV_GSO_NONE;
 	slots += plan->has_hash;
@@ -42,6 +42,13 @@ static void plan_hash(struct vif_queue *q, const struct port_frame *frame,
 	plan->has_hash = v.valid;
 	plan->hash_type = v.type;
 	plan->hash = v.value;
+}
+
+void vif_rx_plan_rest(struct vif_queue *q, const struct port_frame *frame,
+		      struct rx_plan *plan)
+{
+	plan_hash(q, frame, plan);
+	plan->slots = slots_for(q, plan);
 }
 
 void vif_rx_plan(struct vif_queue *q, unsigned int i)
@@ -69,12 +76,11 @@ void vif_rx_plan(struct vif_queue *q, unsigned int i)
 		}
 		plan->len = segment_len(&s);
 	}
-	if (plan->len > slot_bytes(q) && !q->vif->guest.sg) {
+	if (plan->len > vif_rx_slot_bytes(q) && !q->vif->guest.sg) {
 		q->counter[VIF_RX_DROP_LONG]++;
 		return;
 	}
-	plan_hash(q, frame, plan);
-	plan->slots = slots_for(q, plan);
+	vif_rx_plan_rest(q, frame, plan);
 }
 
 void vif_rx_plan_slots(struct vif_queue *q)
@@ -135,7 +141,7 @@ static struct xpv_netif_extra *place_extra(struct vif_queue *q, uint8_t type,
 	return &out->extra;
 }
 
-static void place_extras(struct vif_queue *q, const struct rx_plan *plan)
+void vif_rx_extras(struct vif_queue *q, const struct rx_plan *plan)
 {
 	struct xpv_netif_extra *extra = NULL;
 
@@ -157,34 +163,54 @@ static void place_extras(struct vif_queue *q, const struct rx_plan *plan)
 	}
 }
 
-static void place_piece(struct vif_queue *q, uint8_t *data, uint32_t len,
-			uint16_t flags)
+uint32_t vif_rx_slot(struct vif_queue *q, uint32_t len, uint16_t flags,
+		     uint32_t *gref)
 {
-	uint32_t gref;
-	unsigned int slot = q->nr_rx_rsp;
-	union rx_response *out = take_slot(q, &gref);
-	struct hyper_copy *op = vif_queue_op(q);
+	union rx_response *out = take_slot(q, gref);
 
 	out->rsp.offset = q->vif->guest.headroom;
 	out->rsp.flags = flags;
 	out->rsp.status = (int16_t)len;
+	return q->nr_rx_rsp - 1;
+}
+
+struct hyper_copy *vif_rx_op(struct vif_queue *q, uint32_t slot, uint32_t gref,
+			     uint32_t at)
+{
+	struct hyper_copy *op = vif_queue_op(q);
+
 	q->rx_rsp_of_op[q->nr_ops - 1] = (uint16_t)slot;
-	op->src.virt = data;
 	op->dst.is_grant = true;
 	op->dst.domid = q->vif->worker->domid;
 	op->dst.gref = gref;
-	op->dst.offset = q->vif->guest.headroom;
+	op->dst.offset = (uint16_t)(q->vif->guest.headroom + at);
+	return op;
+}
+
+static void place_piece(struct vif_queue *q, uint8_t *data, uint32_t len,
+			uint16_t flags)
+{
+	uint32_t gref, slot = vif_rx_slot(q, len, flags, &gref);
+	struct hyper_copy *op = vif_rx_op(q, slot, gref, 0);
+
+	op->src.virt = data;
 	op->len = (uint16_t)len;
+}
+
+uint16_t vif_rx_flags(const struct vif_queue *q, const struct rx_plan *plan)
+{
+	bool extras = plan->gso_type != XPV_GSO_NONE || plan->has_hash ||
+		      q->vif->guest.headroom;
+
+	return (uint16_t)(plan->flags | (extras ? XPV_RX_EXTRA : 0));
 }
 
 /* Give the frame the guest's slots and plan the copies. */
 static void place(struct vif_queue *q, const struct port_frame *frame,
 		  const struct rx_plan *plan)
 {
-	bool extras = plan->gso_type != XPV_GSO_NONE || plan->has_hash ||
-		      q->vif->guest.headroom;
-	uint16_t flags = plan->flags | (extras ? XPV_RX_EXTRA : 0);
-	uint32_t most = slot_bytes(q);
+	uint16_t flags = vif_rx_flags(q, plan);
+	uint32_t most = vif_rx_slot_bytes(q);
 
 	for (uint32_t at = 0; at < frame->len; at += most) {
 		uint32_t len = frame->len - at;
@@ -195,7 +221,7 @@ static void place(struct vif_queue *q, const struct port_frame *frame,
 		}
 		place_piece(q, frame->data + at, len, flags);
 		if (flags & XPV_RX_EXTRA)
-			place_extras(q, plan);
+			vif_rx_extras(q, plan);
 		flags = 0;
 	}
 	q->counter[VIF_RX_PACKETS]++;
@@ -204,10 +230,15 @@ static void place(struct vif_queue *q, const struct port_frame *frame,
 		q->counter[VIF_RX_GSO]++;
 }
 
-/* One more frame of @slots fits into the guest's slots and into our turn. */
+bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops,
+		 uint32_t room)
+{
+	return slots <= room && q->nr_ops + ops <= RING_SLOTS;
+}
+
 static bool fits(const struct vif_queue *q, uint32_t slots, uint32_t room)
 {
-	return slots <= room && q->nr_ops + RX_FRAME_SLOTS <= RING_SLOTS;
+	return vif_rx_fits(q, slots, RX_FRAME_SLOTS, room);
 }
 
 /*
@@ -250,7 +281,8 @@ static unsigned int place_frames(struct vif_queue *q, uint32_t room)
 	for (;;) {
 		struct rx_plan *plan = &q->rx_plan[done];
 
-		if (done == b->nr && !fetch(q, room))
+		if (done == b->nr &&
+		    !(q->lan ? vif_lan_fetch(q, &room) : fetch(q, room)))
 			break;
 		if (!fits(q, plan->slots, room))
 			break;
@@ -309,6 +341,8 @@ bool vif_rx_turn(struct vif_queue *q)
 		vif_queue_copy(q);
 		answer(q);
 	}
+	if (q->lan)
+		vif_lan_fetched(q);
 	port_batch_reset(&q->vif->segments);
 	if (done)
 		forget(q, done);
@@ -321,6 +355,8 @@ void vif_rx_drain(struct vif_queue *q)
 	unsigned int got;
 
 	memset(&q->cut, 0, sizeof(q->cut));
+	if (q->lan)
+		vif_lan_drain(q);
 	/* Bounded: a port that is filled as fast goes on next time. */
 	for (int i = 0; i < 16; i++) {
 		q->counter[VIF_RX_DRAINED] += b->nr;
@@ -337,7 +373,8 @@ void vif_rx_drain(struct vif_queue *q)
 
 bool vif_rx_arm(struct vif_queue *q)
 {
-	bool may_come = q->port_ready && !q->vif->steer.on;
+	bool may_come = q->lan ? switch_arm_receiver(q->lan->port)
+			       : q->port_ready && !q->vif->steer.on;
 	uint32_t need = vif_rx_wanted(q);
 	int n;
 

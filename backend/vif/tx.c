@@ -64,7 +64,10 @@ static void add_packet(struct vif_queue *q, const struct xpv_net_packet *pkt,
 	out->csum_blank = pkt->csum_blank;
 	out->gso_type = pkt->gso_type;
 	out->gso_size = pkt->gso_size;
-	port_batch_add(&q->tx_batch, pkt->size);
+	/* Of a packet to a switch, the header is all that is looked at. */
+	port_batch_add(&q->tx_batch, q->lan && pkt->size > MAIL_HEADER
+					     ? MAIL_HEADER
+					     : pkt->size);
 	out->frame = (uint16_t)(q->tx_batch.nr - 1);
 	out->frag = (uint16_t)q->nr_tx_frags;
 	out->nr_frags = pkt->nr_frags;
@@ -137,18 +140,20 @@ static int assemble(struct vif_queue *q, unsigned int nr, unsigned int *used)
 
 /* ---- bytes ---- */
 
-/* Plan the copies of all fragments of a packet into its frame. */
+/* Plan the copies of a packet's fragments into its frame. */
 static void plan_copies(struct vif_queue *q, struct tx_packet *pkt)
 {
 	const struct xpv_net_frag *frag = &q->tx_frags[pkt->frag];
 	uint8_t *to = q->tx_batch.frame[pkt->frame].data;
+	uint32_t left = q->tx_batch.frame[pkt->frame].len;
 
 	pkt->op = (uint16_t)q->nr_ops;
-	for (unsigned int i = 0; i < pkt->nr_frags; i++, frag++) {
+	for (unsigned int i = 0; left && i < pkt->nr_frags; i++, frag++) {
+		uint32_t len = frag->size < left ? frag->size : left;
 		struct hyper_copy *op;
 
 		/* The hypervisor refuses copies of nothing (XSA-448). */
-		if (!frag->size)
+		if (!len)
 			continue;
 		op = vif_queue_op(q);
 		op->src.is_grant = true;
@@ -156,8 +161,9 @@ static void plan_copies(struct vif_queue *q, struct tx_packet *pkt)
 		op->src.gref = frag->gref;
 		op->src.offset = frag->offset;
 		op->dst.virt = to;
-		op->len = frag->size;
-		to += frag->size;
+		op->len = (uint16_t)len;
+		to += len;
+		left -= len;
 	}
 	pkt->nr_ops = (uint16_t)(q->nr_ops - pkt->op);
 }
@@ -171,7 +177,7 @@ static void fetch(struct vif_queue *q, unsigned int nr)
 	vif_queue_copy(q);
 }
 
-static bool copied(const struct vif_queue *q, const struct tx_packet *pkt)
+bool vif_tx_copied(const struct vif_queue *q, const struct tx_packet *pkt)
 {
 	for (unsigned int i = 0; i < pkt->nr_ops; i++)
 		if (q->ops[pkt->op + i].status != HYPER_COPY_OKAY)
@@ -191,7 +197,7 @@ static void send_packets(struct vif_queue *q, unsigned int nr)
 
 		if (!pkt->send)
 			continue;
-		if (!copied(q, pkt) ||
+		if (!vif_tx_copied(q, pkt) ||
 		    !offload_from_guest(q, pkt, &frames[pkt->frame], &drop)) {
 			q->counter[drop]++;
 			pkt->status = XPV_NETIF_ERROR;
@@ -211,17 +217,50 @@ static void send_packets(struct vif_queue *q, unsigned int nr)
 	port_batch_reset(&q->tx_batch);
 }
 
+void vif_tx_answer(struct vif_queue *q, uint16_t id, bool extra, int16_t status)
+{
+	struct xpv_netif_tx_response rsp = {
+		.id = extra ? 0 : id,
+		.status = extra ? XPV_NETIF_NULL : status,
+	};
+
+	xpv_back_put(&q->tx, &rsp, sizeof(rsp));
+}
+
 static void answer(struct vif_queue *q, const struct tx_packet *pkt)
 {
-	struct xpv_netif_tx_response rsp;
+	for (unsigned int i = 0; i < pkt->used; i++)
+		vif_tx_answer(q, q->tx_slots[pkt->at + i].id,
+			      i && i <= pkt->nr_extras, pkt->status);
+}
 
-	for (unsigned int i = 0; i < pkt->used; i++) {
-		bool extra = i && i <= pkt->nr_extras;
+/* The guest may reuse its pages once it sees the answers. */
+static void push(struct vif_queue *q)
+{
+	if (xpv_back_push(&q->tx))
+		loop_notify(q->vif->worker->loop, &q->event[0]);
+}
 
-		rsp.id = extra ? 0 : q->tx_slots[pkt->at + i].id;
-		rsp.status = extra ? XPV_NETIF_NULL : pkt->status;
-		xpv_back_put(&q->tx, &rsp, sizeof(rsp));
+/*
+ * Packets that are whole go to the port, @used slots. To a switch perhaps not
+ * all of them: the others stay on the ring.
+ */
+static void serve(struct vif_queue *q, unsigned int packets, unsigned int used)
+{
+	fetch(q, packets);
+	if (q->lan) {
+		unsigned int done = vif_lan_send(q, packets);
+
+		if (done < packets)
+			used = q->tx_packets[done].at;
+		xpv_back_skip(&q->tx, used);
+		port_batch_reset(&q->tx_batch);
+		return;
 	}
+	xpv_back_skip(&q->tx, used);
+	send_packets(q, packets);
+	for (unsigned int i = 0; i < packets; i++)
+		answer(q, &q->tx_packets[i]);
 }
 
 /*
@@ -244,7 +283,8 @@ static int new_slots(struct vif_queue *q)
 	return n < (int)TX_TURN_SLOTS ? n : (int)TX_TURN_SLOTS;
 }
 
-bool vif_tx_turn(struct vif_queue *q)
+/* True if any were there. */
+static bool take_slots(struct vif_queue *q)
 {
 	int nr = new_slots(q), packets;
 	unsigned int used;
@@ -264,25 +304,29 @@ bool vif_tx_turn(struct vif_queue *q)
 	 * packet is refused long before it fills a turn.
 	 */
 	q->tx_seen = packets || q->tx_throttled ? 0 : (uint32_t)nr;
-	if (!packets)
-		return false;
-	xpv_back_skip(&q->tx, used);
-	fetch(q, (unsigned int)packets);
-	send_packets(q, (unsigned int)packets);
-	for (int i = 0; i < packets; i++)
-		answer(q, &q->tx_packets[i]);
-	/* The guest may reuse its pages once it sees the answers. */
-	if (xpv_back_push(&q->tx))
-		loop_notify(q->vif->worker->loop, &q->event[0]);
-	return true;
+	if (packets)
+		serve(q, (unsigned int)packets, used);
+	return packets;
+}
+
+bool vif_tx_turn(struct vif_queue *q)
+{
+	bool found = take_slots(q);
+
+	if (q->lan && !q->vif->broken)
+		found |= vif_lan_reap(q);
+	push(q);
+	return found;
 }
 
 bool vif_tx_arm(struct vif_queue *q)
 {
 	int n;
 
+	if (q->lan && vif_lan_arm(q))
+		return true;
 	/* A timer wakes us, and what has come meanwhile is there then. */
-	if (q->tx_throttled)
+	if (q->tx_throttled || (q->lan && q->lan->blocked))
 		return false;
 	n = xpv_back_final_check_at(&q->tx, q->tx_seen + 1);
 	/* The turn finds out what is wrong with a negative one. */

@@ -19,7 +19,10 @@
 static int check_attach(const struct ipc_vif_attach *a, unsigned int nr_fds,
 			struct reason *why)
 {
-	if (nr_fds && nr_fds <= IPC_MAX_QUEUES && nr_fds == a->nr_fds)
+	if (a->on_switch && !nr_fds)
+		return 0;
+	if (!a->on_switch && nr_fds && nr_fds <= IPC_MAX_QUEUES &&
+	    nr_fds == a->nr_fds)
 		return 0;
 	reason_set(why,
 		   "%u tap queues announced, %u handed over, 1 to %u "
@@ -33,6 +36,7 @@ static void fini_queues(struct vif *vif)
 	for (unsigned int i = 0; i < vif->nr_queues; i++) {
 		vif_queue_fini(&vif->queue[i]);
 		port_close(vif->queue[i].port);
+		vif_lan_free(vif->queue[i].lan);
 	}
 	port_batch_fini(&vif->segments);
 }
@@ -63,6 +67,31 @@ static int init_queue(struct vif *vif, unsigned int i, int fd,
 	return err;
 }
 
+static int init_lan(struct vif *vif, const struct ipc_vif_attach *a,
+		    struct reason *why)
+{
+	struct vif_queue *q = &vif->queue[0];
+
+	q->lan = vif_lan_new(vif->worker, &a->lan, a->mac, why);
+	if (!q->lan)
+		return -errno;
+	vif->nr_queues = 1;
+	return vif_queue_init(q, vif, &q->lan->port->port);
+}
+
+static int init_queues(struct vif *vif, const int *fds, unsigned int nr_fds,
+		       struct reason *why)
+{
+	int err = 0;
+
+	while (!err && vif->nr_queues < nr_fds) {
+		vif->nr_queues++;
+		err = init_queue(vif, vif->nr_queues - 1,
+				 fds[vif->nr_queues - 1], why);
+	}
+	return err;
+}
+
 /* Those that had too little credit look again. */
 static void credit_came(struct loop_timer *timer)
 {
@@ -83,7 +112,8 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = -err;
 		return NULL;
 	}
-	vif = calloc(1, sizeof(*vif) + nr_fds * sizeof(vif->queue[0]));
+	vif = calloc(1, sizeof(*vif) +
+				(nr_fds ? nr_fds : 1) * sizeof(vif->queue[0]));
 	if (!vif) {
 		reason_set(why, "out of memory");
 		return NULL;
@@ -96,11 +126,9 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	err = port_batch_init(&vif->segments);
 	if (err)
 		reason_set(why, "%s: %s", vif->name, strerror(-err));
-	while (!err && vif->nr_queues < nr_fds) {
-		vif->nr_queues++;
-		err = init_queue(vif, vif->nr_queues - 1,
-				 fds[vif->nr_queues - 1], why);
-	}
+	if (!err)
+		err = a->on_switch ? init_lan(vif, a, why)
+				   : init_queues(vif, fds, nr_fds, why);
 	if (err) {
 		undo_attach(vif, err);
 		return NULL;
@@ -291,6 +319,34 @@ void vif_disconnect(struct vif *vif)
 {
 	disconnect_queues(vif);
 	worker_disconnected(vif->worker, vif->dev);
+}
+
+static struct switch_port *switch_of(struct vif *vif, struct reason *why)
+{
+	if (vif->queue[0].lan)
+		return vif->queue[0].lan->port;
+	reason_set(why, "%s is on no switch", vif->name);
+	return NULL;
+}
+
+int vif_link(struct vif *vif, const struct switch_peer *peer, const int *fds,
+	     unsigned int nr_fds, struct reason *why)
+{
+	struct switch_port *sp = switch_of(vif, why);
+
+	if (!sp)
+		return -EINVAL;
+	return switch_link_add(sp, peer, fds, nr_fds, why);
+}
+
+int vif_unlink(struct vif *vif, uint32_t peer, struct reason *why)
+{
+	struct switch_port *sp = switch_of(vif, why);
+
+	if (!sp)
+		return -EINVAL;
+	switch_unlink(sp, peer);
+	return 0;
 }
 
 void vif_detach(struct vif *vif)

@@ -59,6 +59,11 @@ int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
 	     struct reason *why);
 void vif_disconnect(struct vif *vif);
+/* Another port of its switch: takes over @fds on success. */
+struct switch_peer;
+int vif_link(struct vif *vif, const struct switch_peer *peer, const int *fds,
+	     unsigned int nr_fds, struct reason *why);
+int vif_unlink(struct vif *vif, uint32_t peer, struct reason *why);
 void vif_detach(struct vif *vif);
 
 /* From a device to its worker. */
