@@ -39,7 +39,7 @@ OUR_LD	:= -pthread $(if $(SAN),-fsanitize=$(SAN))
 
 # A folder is a library; only the file with main() stays out of it.
 RING_SRC   := $(wildcard ring/*.c ring/hyper/*.c)
-BACK_SRC   := $(wildcard backend/*.c backend/vbd/*.c backend/vif/*.c backend/storage/*.c backend/port/*.c) \
+BACK_SRC   := $(wildcard backend/*.c backend/vbd/*.c backend/vif/*.c backend/storage/*.c backend/port/*.c backend/uplink/*.c) \
 	      $(filter-out %/main.c,$(wildcard backend/worker/*.c))
 SUP_SRC	   := $(wildcard backend/supervisor/*.c)
 FRONT_SRC  := $(wildcard frontend/user/*.c)

@@ -48,6 +48,8 @@ enum ipc_type {
 enum ipc_class {
 	IPC_VBD,
 	IPC_VIF,
+	IPC_UPLINK, /* of a switch; the handle is the switch's number */
+	IPC_CLASSES,
 };
 
 /* A device of the worker's guest. */

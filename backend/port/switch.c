@@ -35,14 +35,14 @@ uint64_t switch_now_ms(void)
 
 /* ---- links ---- */
 
+/* Every turn of the loop looks at all links: it is enough that it turns. */
 static void link_woken(struct loop_source *src, uint32_t events)
 {
-	struct switch_link *link = src->owner;
 	uint64_t count;
 
 	(void)events;
-	if (read(src->fd, &count, sizeof(count)) > 0)
-		link->ready = true;
+	if (read(src->fd, &count, sizeof(count)) < 0)
+		return;
 }
 
 void switch_link_wake(struct switch_link *link)
@@ -61,7 +61,6 @@ void switch_link_broken(struct switch_link *link)
 	if (link->broken)
 		return;
 	link->broken = true;
-	link->ready = false;
 	sp->counter[SWITCH_LINKS_BROKEN]++;
 	loop_del(sp->loop, &link->woken);
 }
@@ -71,8 +70,8 @@ static struct switch_link *find(struct switch_port *sp, uint32_t id)
 	struct switch_link *link;
 
 	SWITCH_FOREACH(link, sp)
-	if (link->peer.id == id)
-		return link;
+		if (link->peer.id == id)
+			return link;
 	return NULL;
 }
 
@@ -113,7 +112,6 @@ static int start_link(struct switch_port *sp, struct switch_link *link)
 		return -EPROTO;
 	link->woken.fd = link->fd[0];
 	link->woken.ready = link_woken;
-	link->woken.owner = link;
 	return loop_add(sp->loop, &link->woken, EPOLLIN);
 }
 
@@ -152,7 +150,6 @@ int switch_link_add(struct switch_port *sp, const struct switch_peer *peer,
 	if (peer->fixed)
 		fdb_fix(&sp->fdb, peer->mac, (uint8_t)(link - sp->link));
 	mail_set_open(&link->rx, sp->open);
-	link->ready = true;
 	return 0;
 }
 
@@ -197,10 +194,7 @@ void switch_set_open(struct switch_port *sp, bool open)
 
 	sp->open = open;
 	SWITCH_FOREACH(link, sp)
-	{
 		mail_set_open(&link->rx, open);
-		link->ready = open;
-	}
 }
 
 /*
@@ -215,8 +209,8 @@ void switch_quiesce(struct switch_port *sp)
 	uint16_t cookie;
 
 	SWITCH_FOREACH(link, sp)
-	while (mail_revoke(&link->tx, UINT64_MAX, &cookie))
-		sp->released(sp->owner, cookie);
+		while (mail_revoke(&link->tx, UINT64_MAX, &cookie))
+			sp->released(sp->owner, cookie);
 	for (;;) {
 		switch_reap(sp, 0);
 		if (!switch_holds(sp))
@@ -226,10 +220,10 @@ void switch_quiesce(struct switch_port *sp)
 		nanosleep(&pause, NULL);
 	}
 	SWITCH_FOREACH(link, sp)
-	while (mail_abandon(&link->tx, &cookie)) {
-		sp->counter[SWITCH_TX_ABANDONED]++;
-		sp->released(sp->owner, cookie);
-	}
+		while (mail_abandon(&link->tx, &cookie)) {
+			sp->counter[SWITCH_TX_ABANDONED]++;
+			sp->released(sp->owner, cookie);
+		}
 }
 
 /* ---- life ---- */

@@ -89,7 +89,6 @@ struct switch_link {
 	struct mail_sender tx;
 	struct mail_receiver rx;
 	bool broken; /* not looked at any more */
-	bool ready; /* there may be mail */
 	bool stalled; /* has not pulled for SWITCH_HOLD_MS */
 	bool posted; /* since the last flush */
 	uint32_t taken; /* mails of this turn, to be answered */

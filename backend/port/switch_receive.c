@@ -101,25 +101,19 @@ static bool peek_link(struct switch_port *sp, struct switch_link *link,
 		      struct switch_mail *m)
 {
 	m->link = link;
-	while (link->ready) {
+	for (;;) {
 		int got = mail_peek(&link->rx, link->taken, &m->mail);
 		int drop;
 
 		if (got < 0)
 			switch_link_broken(link);
-		if (got <= 0) {
-			link->ready = false;
-			break;
-		}
+		if (got <= 0)
+			return false;
 		drop = inspect(sp, m);
 		if (drop < 0)
 			return true;
 		switch_drop(sp, m, (enum switch_counter)drop);
-		/* A mailbox full of nonsense must not keep us here. */
-		if (link->taken >= MAIL_SLOTS)
-			break;
 	}
-	return false;
 }
 
 struct switch_mail *switch_peek(struct switch_port *sp)
@@ -175,8 +169,7 @@ void switch_answer(struct switch_port *sp)
 {
 	struct switch_link *link;
 
-	SWITCH_FOREACH(link, sp)
-	{
+	SWITCH_FOREACH(link, sp) {
 		if (link->taken && mail_answer(&link->rx, link->taken))
 			switch_link_wake(link);
 		link->taken = 0;
@@ -189,13 +182,9 @@ bool switch_arm_receiver(struct switch_port *sp)
 	struct switch_link *link;
 	bool any = false;
 
-	SWITCH_FOREACH(link, sp)
-	{
-		if (link->broken || !sp->open)
-			continue;
-		if (!link->ready)
-			link->ready = mail_arm_receiver(&link->rx);
-		any |= link->ready;
+	SWITCH_FOREACH(link, sp) {
+		if (sp->open && !link->broken)
+			any |= mail_arm_receiver(&link->rx);
 	}
 	return any;
 }

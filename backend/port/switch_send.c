@@ -102,8 +102,7 @@ static int flood(struct switch_port *sp, const struct switch_packet *pkt,
 	int held = 0;
 
 	sp->counter[SWITCH_TX_FLOODED]++;
-	SWITCH_FOREACH(link, sp)
-	{
+	SWITCH_FOREACH(link, sp) {
 		int no;
 
 		if (!vlan_carries(&link->peer.vlans, vlan))
@@ -158,8 +157,7 @@ void switch_flush(struct switch_port *sp)
 {
 	struct switch_link *link;
 
-	SWITCH_FOREACH(link, sp)
-	{
+	SWITCH_FOREACH(link, sp) {
 		if (link->posted && mail_push(&link->tx))
 			switch_link_wake(link);
 		link->posted = false;
@@ -199,8 +197,7 @@ bool switch_reap(struct switch_port *sp, uint64_t now)
 	struct switch_link *link;
 	bool any = false;
 
-	SWITCH_FOREACH(link, sp)
-	{
+	SWITCH_FOREACH(link, sp) {
 		uint32_t before = link->tx.ring.rsp_cons;
 		uint16_t cookie;
 		int got = 0;
@@ -226,8 +223,8 @@ bool switch_holds(struct switch_port *sp)
 	uint64_t since;
 
 	SWITCH_FOREACH(link, sp)
-	if (mail_waits(&link->tx, &since))
-		return true;
+		if (mail_waits(&link->tx, &since))
+			return true;
 	return false;
 }
 
@@ -237,8 +234,9 @@ bool switch_arm_sender(struct switch_port *sp)
 	bool any = false;
 
 	SWITCH_FOREACH(link, sp)
-	if (!link->broken && link->tx.ring.rsp_cons != link->tx.ring.req_pushed)
-		any |= mail_arm_sender(&link->tx);
+		if (!link->broken &&
+		    link->tx.ring.rsp_cons != link->tx.ring.req_pushed)
+			any |= mail_arm_sender(&link->tx);
 	return any;
 }
 

@@ -2,6 +2,7 @@
 /* From the guest to the switch, and a port's life; see lan_rx.c. */
 #include "lan.h"
 
+#include "headers.h"
 #include "queue.h"
 
 #include <errno.h>

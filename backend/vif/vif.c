@@ -321,32 +321,9 @@ void vif_disconnect(struct vif *vif)
 	worker_disconnected(vif->worker, vif->dev);
 }
 
-static struct switch_port *switch_of(struct vif *vif, struct reason *why)
+struct switch_port *vif_switch_port(struct vif *vif)
 {
-	if (vif->queue[0].lan)
-		return vif->queue[0].lan->port;
-	reason_set(why, "%s is on no switch", vif->name);
-	return NULL;
-}
-
-int vif_link(struct vif *vif, const struct switch_peer *peer, const int *fds,
-	     unsigned int nr_fds, struct reason *why)
-{
-	struct switch_port *sp = switch_of(vif, why);
-
-	if (!sp)
-		return -EINVAL;
-	return switch_link_add(sp, peer, fds, nr_fds, why);
-}
-
-int vif_unlink(struct vif *vif, uint32_t peer, struct reason *why)
-{
-	struct switch_port *sp = switch_of(vif, why);
-
-	if (!sp)
-		return -EINVAL;
-	switch_unlink(sp, peer);
-	return 0;
+	return vif->queue[0].lan ? vif->queue[0].lan->port : NULL;
 }
 
 void vif_detach(struct vif *vif)

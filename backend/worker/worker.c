@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "../port/switch.h"
 #include "log.h"
 
 /* Requests read in one turn. */
@@ -28,6 +29,8 @@ struct device {
 	union {
 		struct vbd *vbd;
 		struct vif *vif;
+		struct uplink *uplink;
+		void *any;
 	};
 	bool connected;
 	bool disconnecting; /* asked to, has not reported back */
@@ -201,8 +204,10 @@ static void disconnect(struct device *dev)
 	dev->disconnecting = true;
 	if (dev->id.class == IPC_VBD)
 		vbd_disconnect(dev->vbd);
-	else
+	else if (dev->id.class == IPC_VIF)
 		vif_disconnect(dev->vif);
+	else
+		uplink_disconnect(dev->uplink);
 }
 
 static void detach(struct device *dev)
@@ -210,8 +215,10 @@ static void detach(struct device *dev)
 	LIST_REMOVE(dev, next);
 	if (dev->id.class == IPC_VBD)
 		vbd_detach(dev->vbd);
-	else
+	else if (dev->id.class == IPC_VIF)
 		vif_detach(dev->vif);
+	else
+		uplink_detach(dev->uplink);
 	free(dev);
 }
 
@@ -329,9 +336,11 @@ static int attach(struct worker *w, const struct ipc_msg *msg, const int *fds,
 	errno = EINVAL;
 	if (msg->dev.class == IPC_VBD)
 		dev->vbd = vbd_attach(w, msg, fds, nr_fds, why);
-	else
+	else if (msg->dev.class == IPC_VIF)
 		dev->vif = vif_attach(w, msg, fds, nr_fds, why);
-	if (msg->dev.class == IPC_VBD ? !dev->vbd : !dev->vif) {
+	else
+		dev->uplink = uplink_attach(w, msg, fds, nr_fds, why);
+	if (!dev->any) {
 		free(dev);
 		return errno ? -errno : -EINVAL;
 	}
@@ -353,14 +362,40 @@ static int connect_device(struct device *dev, const struct ipc_msg *msg,
 	}
 	if (dev->id.class == IPC_VBD)
 		err = vbd_connect(dev->vbd, &msg->vbd_connect, why);
-	else
+	else if (dev->id.class == IPC_VIF)
 		err = vif_connect(dev->vif, &msg->vif_connect, why);
+	else
+		return 0; /* an uplink has nobody to connect to */
 	dev->connected = !err;
 	return err;
 }
 
-/* A request on a device that exists. -EINPROGRESS: answered when settled. */
+/* A port of a switch is told of another, and takes over @fds; or of its end. */
+static int change_link(struct device *dev, const struct ipc_msg *msg,
+		       const int *fds, unsigned int nr_fds, struct reason *why)
+{
+	struct switch_port *port = NULL;
+
+	if (dev->id.class == IPC_VIF)
+		port = vif_switch_port(dev->vif);
+	else if (dev->id.class == IPC_UPLINK)
+		port = uplink_switch_port(dev->uplink);
+	if (!port) {
+		reason_set(why, "device %u is on no switch", dev->id.handle);
+		return -EINVAL;
+	}
+	if (msg->type == IPC_LINK)
+		return switch_link_add(port, &msg->link, fds, nr_fds, why);
+	switch_unlink(port, msg->unlink);
+	return 0;
+}
+
+/*
+ * A request on a device that exists; a LINK takes over @fds. -EINPROGRESS: it
+ * is answered when settled.
+ */
 static int device_request(struct device *dev, const struct ipc_msg *msg,
+			  const int *fds, unsigned int nr_fds,
 			  struct reason *why)
 {
 	if (dev->pending != IPC_NONE) {
@@ -384,6 +419,9 @@ static int device_request(struct device *dev, const struct ipc_msg *msg,
 		if (dev->id.class == IPC_VIF)
 			return vif_tune(dev->vif, &msg->vif_tune, why);
 		break;
+	case IPC_LINK:
+	case IPC_UNLINK:
+		return change_link(dev, msg, fds, nr_fds, why);
 	default:
 		break;
 	}
@@ -398,7 +436,7 @@ static void serve_request(struct worker *w, const struct ipc_msg *msg,
 	struct device *dev;
 	int err;
 
-	if (msg->dev.class != IPC_VBD && msg->dev.class != IPC_VIF) {
+	if (msg->dev.class >= IPC_CLASSES) {
 		reason_set(&why, "device class %u is unknown", msg->dev.class);
 		err = -EINVAL;
 	} else if (msg->type == IPC_ATTACH) {
@@ -406,7 +444,9 @@ static void serve_request(struct worker *w, const struct ipc_msg *msg,
 		if (!err)
 			nr_fds = 0; /* the device's now */
 	} else if ((dev = find(w, msg->dev))) {
-		err = device_request(dev, msg, &why);
+		err = device_request(dev, msg, fds, nr_fds, &why);
+		if (!err && msg->type == IPC_LINK)
+			nr_fds = 0;
 	} else {
 		reason_set(&why, "device %u is not attached", msg->dev.handle);
 		err = -ENODEV;

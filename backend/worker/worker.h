@@ -36,6 +36,8 @@ void worker_fini(struct worker *w);
 
 struct vbd;
 struct vif;
+struct uplink;
+struct switch_port;
 
 /*
  * The device classes. attach takes over @fds on success only. connect maps
@@ -59,12 +61,16 @@ int vif_connect(struct vif *vif, const struct ipc_vif_connect *c,
 int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
 	     struct reason *why);
 void vif_disconnect(struct vif *vif);
-/* Another port of its switch: takes over @fds on success. */
-struct switch_peer;
-int vif_link(struct vif *vif, const struct switch_peer *peer, const int *fds,
-	     unsigned int nr_fds, struct reason *why);
-int vif_unlink(struct vif *vif, uint32_t peer, struct reason *why);
+/* Its port of a switch; NULL: it is on none. */
+struct switch_port *vif_switch_port(struct vif *vif);
 void vif_detach(struct vif *vif);
+
+struct uplink *uplink_attach(struct worker *w, const struct ipc_msg *msg,
+			     const int *fds, unsigned int nr_fds,
+			     struct reason *why);
+struct switch_port *uplink_switch_port(struct uplink *uplink);
+void uplink_disconnect(struct uplink *uplink);
+void uplink_detach(struct uplink *uplink);
 
 /* From a device to its worker. */
 void worker_disconnected(struct worker *w, struct ipc_device dev);

@@ -36,6 +36,7 @@
 	X(vif_layout)                                                          \
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
+	X(switch)                                                              \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
