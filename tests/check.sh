@@ -101,7 +101,10 @@ TSAN_SUITES=(ring storage)
 
 part_lint() { tests lint tests/lint.sh; }
 
-part_model() { tests model tests/model/run.sh; }
+part_model() {
+	tests model tests/model/run.sh
+	tests proof tests/model/prove.sh
+}
 
 part_bench() { step bench bench_smoke; }
 # not how fast, but that every case runs and the file can be read
