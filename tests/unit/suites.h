@@ -46,6 +46,7 @@
 	X(sandbox)                                                             \
 	X(supervisor)                                                          \
 	X(supervisor_bad)                                                      \
+	X(supervisor_vif)                                                      \
 	X(supervisor_faults)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
