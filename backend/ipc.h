@@ -23,7 +23,7 @@
 
 #define IPC_MAX_QUEUES	   16u
 #define IPC_MAX_RING_PAGES 16u /* ring-page-order 4 */
-#define IPC_MAX_FDS	   IPC_MAX_QUEUES
+#define IPC_MAX_FDS	   (IPC_MAX_QUEUES + 1) /* and a file */
 #define IPC_TEXT	   256u
 
 enum ipc_type {
@@ -110,6 +110,7 @@ struct ipc_vif_attach {
 	char name[16]; /* of the tap, for the log */
 	uint8_t mac[6]; /* of the guest */
 	uint8_t nr_fds; /* tap queues handed over */
+	bool stats; /* and behind them a file for struct vif_stats */
 	bool on_switch;
 	struct ipc_vif_switch lan;
 };

@@ -29,7 +29,7 @@ static int usage(FILE *out)
 	      "(default)\n"
 	      "  check mac MAC             can a guest have it?\n"
 	      "options: -j, --json   -p, --pretty (JSON for people)   "
-	      "--hyper SPEC   --version\n"
+	      "--hyper SPEC   --run-dir DIR   --version\n"
 	      "exit status: 0 ok, 1 failed, 2 usage, 3 no such device, "
 	      "4 store not reachable\n",
 	      out);
@@ -62,6 +62,7 @@ static int parse(int argc, char **argv, struct tool *tool)
 		{"pretty", no_argument, NULL, 'p'},
 		{"hyper", required_argument, NULL, 'y'},
 		{"mode", required_argument, NULL, 'm'},
+		{"run-dir", required_argument, NULL, 'r'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -77,6 +78,8 @@ static int parse(int argc, char **argv, struct tool *tool)
 			tool->hyper = optarg;
 		else if (opt == 'm')
 			tool->mode = optarg;
+		else if (opt == 'r')
+			tool->run_dir = optarg;
 		else if (opt == 'v')
 			return puts("xpv " XPV_VERSION) < 0;
 		else
@@ -87,7 +90,7 @@ static int parse(int argc, char **argv, struct tool *tool)
 
 int main(int argc, char **argv)
 {
-	struct tool tool = {.hyper = "xen", .mode = "w"};
+	struct tool tool = {.hyper = "xen", .mode = "w", .run_dir = "/run/xpv"};
 	int status = parse(argc, argv, &tool);
 
 	if (status >= 0)

@@ -5,6 +5,8 @@
 
 #include "devices.h"
 #include "tool.h"
+#include "backend/vif/stats.h"
+#include "xenbus.h"
 
 /* NULL, having said why. */
 static json_t *read_all(const struct tool *tool)
@@ -73,6 +75,54 @@ int tool_list(const struct tool *tool, int argc, char **argv)
 	return TOOL_OK;
 }
 
+/*
+ * Of each queue what is not zero, as far as they can be read: a device that
+ * no worker serves has none.
+ */
+static void add_counters(const struct tool *tool, json_t *device)
+{
+	json_t *queues, *queue;
+	struct vif_stats stats;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/" VIF_STATS_FILE, tool->run_dir,
+		 (unsigned int)json_integer_value(
+			 json_object_get(device, "domid")),
+		 (unsigned int)json_integer_value(
+			 json_object_get(device, "id")));
+	if (strcmp(text(device, "class"), XPV_CLASS_VIF) ||
+	    vif_stats_read(path, &stats))
+		return;
+	queues = json_array();
+	for (uint32_t i = 0; i < stats.nr_queues; i++) {
+		queue = json_object();
+		for (unsigned int c = 0; vif_stats_name(c); c++) {
+			uint64_t value = vif_stats_value(&stats.queue[i], c);
+
+			if (value)
+				json_object_set_new(
+					queue, vif_stats_name(c),
+					json_integer((json_int_t)value));
+		}
+		json_array_append_new(queues, queue);
+	}
+	json_object_set_new(device, "queues", queues);
+}
+
+static void print_counters(json_t *queues)
+{
+	const char *name;
+	json_t *queue, *value;
+	size_t i;
+
+	json_array_foreach(queues, i, queue)
+	{
+		json_object_foreach(queue, name, value)
+			printf("queue %zu %s: %" JSON_INTEGER_FORMAT "\n", i,
+			       name, json_integer_value(value));
+	}
+}
+
 /* One fact a line, an empty line between devices. */
 static void print_facts(json_t *devices)
 {
@@ -89,6 +139,8 @@ static void print_facts(json_t *devices)
 			if (json_is_integer(value))
 				printf("%s: %" JSON_INTEGER_FORMAT "\n", field,
 				       json_integer_value(value));
+			else if (json_is_array(value))
+				print_counters(value);
 			else
 				printf("%s: %s\n", field,
 				       json_string_value(value));
@@ -120,6 +172,7 @@ int tool_show(const struct tool *tool, int argc, char **argv)
 		json_decref(found);
 		return TOOL_NO_DEVICE;
 	}
+	json_array_foreach(found, i, device) add_counters(tool, device);
 	if (tool->json) {
 		tool_print(tool, found);
 	} else {

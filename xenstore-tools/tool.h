@@ -20,6 +20,7 @@ struct tool {
 	const char *hyper; /* specification of the hypervisor */
 	bool json;
 	bool pretty;
+	const char *run_dir; /* of xpvd: where the counters lie */
 	const char *mode; /* --mode of `check disk` */
 };
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../vif/stats.h"
 #include "device.h"
 #include "supervisor.h"
 
@@ -99,12 +100,34 @@ int record_device(struct supervisor *sv, const struct device_key *key)
 	return 0;
 }
 
+static void stats_path(char path[PATH_BYTES], struct supervisor *sv,
+		       const struct device_key *key)
+{
+	snprintf(path, PATH_BYTES, "%s/" VIF_STATS_FILE, sv->run_dir,
+		 key->domid, key->handle);
+}
+
+/* Anew: a worker that was killed may still write into the old one. */
+int record_stats(struct supervisor *sv, const struct device_key *key)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	stats_path(path, sv, key);
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
 void record_forget_device(struct supervisor *sv, const struct device_key *key)
 {
 	char path[PATH_BYTES];
 
 	device_path(path, sv, key);
 	unlink(path);
+	stats_path(path, sv, key);
+	if (key->class == IPC_VIF)
+		unlink(path);
 }
 
 void record_each_worker(struct supervisor *sv,

@@ -35,6 +35,11 @@ int record_read(struct supervisor *sv, uint32_t domid, struct record *r);
 void record_remove(struct supervisor *sv, uint32_t domid);
 
 int record_device(struct supervisor *sv, const struct device_key *key);
+/*
+ * A file in which the worker counts what it does for a device, empty; it goes
+ * when the device is forgotten. A descriptor or -errno.
+ */
+int record_stats(struct supervisor *sv, const struct device_key *key);
 void record_forget_device(struct supervisor *sv, const struct device_key *key);
 
 /* Calls back for each file of the kind. */

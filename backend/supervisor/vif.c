@@ -12,6 +12,7 @@
 #include "hotplug.h"
 #include "keys.h"
 #include "netif.h"
+#include "record.h"
 
 /*
  * Queues offered unless the administrator says: one for each processor of this
@@ -114,6 +115,30 @@ static int make_tap_again(struct device *dev, struct reason *why)
 	return err;
 }
 
+static void close_stats(struct device *dev)
+{
+	if (dev->vif.stats > 0)
+		close(dev->vif.stats);
+	dev->vif.stats = 0;
+}
+
+/* A NIC works without, too. */
+static void add_stats(struct device *dev, struct ipc_vif_attach *a, int *fds,
+		      unsigned int *nr_fds)
+{
+	int fd = record_stats(dev->sv, &dev->key);
+
+	close_stats(dev);
+	if (fd < 0) {
+		device_log(dev, LOG_WARNING, "no statistics: %s",
+			   strerror(-fd));
+		return;
+	}
+	a->stats = true;
+	dev->vif.stats = fd;
+	fds[(*nr_fds)++] = fd;
+}
+
 static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
@@ -129,11 +154,13 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->nr_fds = (uint8_t)dev->vif.nr_fds;
 	memcpy(fds, dev->vif.fds, dev->vif.nr_fds * sizeof(*fds));
 	*nr_fds = dev->vif.nr_fds;
+	add_stats(dev, a, fds, nr_fds);
 	return 0;
 }
 
 static void vif_release(struct device *dev)
 {
+	close_stats(dev);
 	while (dev->vif.nr_fds)
 		close(dev->vif.fds[--dev->vif.nr_fds]);
 }

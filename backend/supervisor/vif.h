@@ -12,6 +12,8 @@ struct vif {
 	unsigned int nr_fds; /* queues of the tap; 0: there is none */
 	/* Held besides the worker's, so that the tap outlives a worker. */
 	int fds[IPC_MAX_QUEUES];
+	/* What the worker counts, since it was attached; 0: none. */
+	int stats;
 	uint8_t mac[6];
 	uint32_t mtu; /* the key as last followed; 0: there was none */
 	uint32_t

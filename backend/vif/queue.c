@@ -84,6 +84,7 @@ static bool arm(struct loop_work *work)
 
 	if (q->vif->broken)
 		return false;
+	q->vif->stats->queue[vif_queue_number(q)].port = q->port->stats;
 	if (q->active && !q->release.set)
 		loop_timer_set(q->vif->worker->loop, &q->release,
 			       loop_now() + RELEASE_MS);
@@ -117,6 +118,7 @@ int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port)
 		err = port_batch_init(&q->rx_batch);
 	q->vif = vif;
 	q->port = port;
+	q->counter = vif->stats->queue[q - vif->queue].counter;
 	q->readable.fd = port->fd;
 	q->readable.ready = port_readable;
 	q->readable.owner = q;

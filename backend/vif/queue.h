@@ -102,7 +102,7 @@ struct vif_queue {
 	bool active; /* since the timer was set */
 	struct loop_timer release;
 
-	uint64_t counter[VIF_NR_COUNTERS];
+	uint64_t *counter; /* [VIF_NR_COUNTERS], in vif->stats */
 
 	/* Of the turn, but for a frame and its plan that wait at [0]. */
 	struct port_batch tx_batch, rx_batch;
@@ -142,6 +142,7 @@ struct vif {
 	unsigned int stall_ms;
 	unsigned int nr_stalled; /* queues */
 
+	struct vif_stats *stats;
 	struct credit credit;
 	struct multicast multicast;
 	struct vif_hash hash;

@@ -8,8 +8,11 @@
 
 #include <stdint.h>
 
+#include "../ipc.h"
+#include "../port/port.h"
+
+struct reason;
 struct vif;
-struct port_stats;
 
 /* clang-format off */
 #define VIF_COUNTERS(X)                                                   \
@@ -48,6 +51,33 @@ enum vif_counter {
 #undef VIF_COUNTER_ENUM
 		VIF_NR_COUNTERS,
 };
+
+/*
+ * Where the counters lie: in a file that the supervisor made and that the
+ * worker maps, so that whoever wants to know reads it and wakes nobody. Each
+ * counter is written by one thread and read by a glance at any time.
+ */
+#define VIF_STATS_FILE "stats-%u-%u" /* domid and handle, in the run folder */
+
+struct vif_queue_stats {
+	uint64_t counter[VIF_NR_COUNTERS];
+	struct port_stats port;
+};
+
+struct vif_stats {
+	uint32_t queue_bytes; /* of struct vif_queue_stats: tells versions */
+	uint32_t nr_queues; /* that are connected */
+	struct vif_queue_stats queue[IPC_MAX_QUEUES];
+};
+
+/* Of one queue, the port's ones behind the others; NULL: no more. */
+const char *vif_stats_name(unsigned int i);
+uint64_t vif_stats_value(const struct vif_queue_stats *q, unsigned int i);
+/* Map @fd, which stays the caller's; -1: memory of our own. NULL + errno. */
+struct vif_stats *vif_stats_map(int fd);
+void vif_stats_unmap(struct vif_stats *s);
+/* A copy of the file @path. 0 or -errno; -EPROTO: another version's. */
+int vif_stats_read(const char *path, struct vif_stats *s);
 
 const char *vif_counter_name(enum vif_counter counter);
 /* Over all queues, since attach. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * A frame waits that long for the guest to post slots, and for so long a
@@ -19,15 +20,16 @@
 static int check_attach(const struct ipc_vif_attach *a, unsigned int nr_fds,
 			struct reason *why)
 {
-	if (a->on_switch && !nr_fds)
-		return 0;
-	if (!a->on_switch && nr_fds && nr_fds <= IPC_MAX_QUEUES &&
-	    nr_fds == a->nr_fds)
+	unsigned int taps = nr_fds - a->stats;
+
+	if (a->on_switch ? nr_fds == a->stats
+			 : nr_fds > a->stats && taps <= IPC_MAX_QUEUES &&
+				   taps == a->nr_fds)
 		return 0;
 	reason_set(why,
 		   "%u tap queues announced, %u handed over, 1 to %u "
 		   "allowed",
-		   a->nr_fds, nr_fds, IPC_MAX_QUEUES);
+		   a->nr_fds, taps, IPC_MAX_QUEUES);
 	return -EINVAL;
 }
 
@@ -39,6 +41,7 @@ static void fini_queues(struct vif *vif)
 		vif_lan_free(vif->queue[i].lan);
 	}
 	port_batch_fini(&vif->segments);
+	vif_stats_unmap(vif->stats);
 }
 
 /* The descriptors stay the caller's when attach fails. */
@@ -101,19 +104,33 @@ static void credit_came(struct loop_timer *timer)
 		vif->queue[i].tx_throttled = false;
 }
 
+static int init_memory(struct vif *vif, int stats, struct reason *why)
+{
+	int err = port_batch_init(&vif->segments);
+
+	if (!err)
+		vif->stats = vif_stats_map(stats);
+	if (!err && !vif->stats)
+		err = -errno;
+	if (err)
+		reason_set(why, "%s: %s", vif->name, strerror(-err));
+	return err;
+}
+
 struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 		       const int *fds, unsigned int nr_fds, struct reason *why)
 {
 	const struct ipc_vif_attach *a = &msg->vif_attach;
 	int err = check_attach(a, nr_fds, why);
+	unsigned int taps = nr_fds - a->stats;
 	struct vif *vif;
 
 	if (err) {
 		errno = -err;
 		return NULL;
 	}
-	vif = calloc(1, sizeof(*vif) +
-				(nr_fds ? nr_fds : 1) * sizeof(vif->queue[0]));
+	vif = calloc(1,
+		     sizeof(*vif) + (taps ? taps : 1) * sizeof(vif->queue[0]));
 	if (!vif) {
 		reason_set(why, "out of memory");
 		return NULL;
@@ -123,16 +140,17 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	vif->credit.timer.expired = credit_came;
 	vif->credit.timer.owner = vif;
 	memcpy(vif->name, a->name, sizeof(vif->name) - 1);
-	err = port_batch_init(&vif->segments);
-	if (err)
-		reason_set(why, "%s: %s", vif->name, strerror(-err));
+	err = init_memory(vif, a->stats ? fds[taps] : -1, why);
 	if (!err)
 		err = a->on_switch ? init_lan(vif, a, why)
-				   : init_queues(vif, fds, nr_fds, why);
+				   : init_queues(vif, fds, taps, why);
 	if (err) {
 		undo_attach(vif, err);
 		return NULL;
 	}
+	/* It is mapped. */
+	if (a->stats)
+		close(fds[taps]);
 	return vif;
 }
 
@@ -243,6 +261,7 @@ static void begin_life(struct vif *vif, const struct ipc_vif_connect *c)
 {
 	vif->broken = false;
 	vif->nr_connected = c->nr_queues;
+	vif->stats->nr_queues = c->nr_queues;
 	vif->guest = (struct vif_guest){
 		.sg = c->sg,
 		.gso_tcpv4 = c->gso_tcpv4,

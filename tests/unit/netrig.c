@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -199,20 +200,23 @@ static void attach(struct netrig *rig)
 {
 	struct ipc_msg msg = {.type = IPC_ATTACH, .dev = device};
 	struct reason why = {""};
-	int fd[IPC_MAX_QUEUES];
+	unsigned int n = rig->queues + 1;
+	int fd[IPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < rig->queues; i++)
 		fd[i] = dup(rig->tap[i]);
+	rig->stats = memfd_create("stats", MFD_CLOEXEC);
+	fd[rig->queues] = dup(rig->stats);
+	msg.vif_attach.stats = true;
 	msg.vif_attach.nr_fds = (uint8_t)rig->queues;
 	strcpy(msg.vif_attach.name, RIG_NAME);
 	if (rig->direct) {
-		rig->vif =
-			vif_attach(&rig->worker, &msg, fd, rig->queues, &why);
+		rig->vif = vif_attach(&rig->worker, &msg, fd, n, &why);
 		ck_assert_msg(rig->vif != NULL, "%s", why.text);
 		return;
 	}
-	ck_assert_int_eq(request(rig, &msg, fd, rig->queues), 0);
-	close_all(fd, rig->queues);
+	ck_assert_int_eq(request(rig, &msg, fd, n), 0);
+	close_all(fd, n);
 }
 
 static void detach(struct netrig *rig)
@@ -302,6 +306,7 @@ void rig_teardown(struct netrig *rig)
 	close(rig->control);
 	close(rig->packet);
 	close_all(rig->tap, rig->queues);
+	close(rig->stats);
 	hyper_close(rig->front);
 	hyper_close(rig->back);
 	hyper_local_destroy(rig->machine);

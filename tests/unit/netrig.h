@@ -30,6 +30,7 @@ struct netrig {
 	int control; /* the supervisor's end */
 	int tap[IPC_MAX_QUEUES]; /* the supervisor's descriptors */
 	unsigned int queues; /* of the tap; 0: one */
+	int stats; /* the file that the vif counts in */
 	int packet; /* packet socket with vnet headers */
 	struct usernet *u; /* the first of these */
 	struct usernet *queue[IPC_MAX_QUEUES];

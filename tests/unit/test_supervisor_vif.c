@@ -12,6 +12,7 @@
 
 #include "backend/config.h"
 #include "backend/reason.h"
+#include "backend/vif/stats.h"
 #include "suites.h"
 #include "toolstack.h"
 
@@ -86,6 +87,27 @@ START_TEST(offers_all_of_it)
 	ck_assert_ptr_null(no_csum);
 	ck_assert_uint_ge(queues, 4);
 	ck_assert_uint_le(queues, 16);
+}
+END_TEST
+
+static bool stats_gone(void *path)
+{
+	return access(path, F_OK) != 0;
+}
+
+/* Where `xpv show` reads them, as long as a worker has the device. */
+START_TEST(counters_lie_in_the_run_folder)
+{
+	struct vif_stats *s = malloc(sizeof(*s));
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/run/stats-5-0", host.dir);
+	connect_vif();
+	ck_assert_int_eq(vif_stats_read(path, s), 0);
+	ck_assert_uint_eq(s->nr_queues, 1);
+	free(s);
+	vdev_remove(&d);
+	ck_assert(wait_until(stats_gone, path, 5000));
 }
 END_TEST
 
@@ -304,6 +326,7 @@ Suite *supervisor_vif_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, offers_all_of_it);
+	tcase_add_test(tc, counters_lie_in_the_run_folder);
 	tcase_add_test(tc, mtu_follows_the_key);
 	tcase_add_test(tc, mtu_without_sg);
 	tcase_add_loop_test(tc, bad_rate_at_first, 0, rates);

@@ -9,8 +9,16 @@
 
 #include "backend/vif/queue.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static struct vif_queue *first_queue(void)
+{
+	return &rig.vif->queue[0];
+}
 
 /* rig_disconnect() fails if one grant of the frontend is still mapped. */
 START_TEST(reconnects_leak_nothing)
@@ -156,6 +164,39 @@ START_TEST(counters_count)
 	ck_assert_uint_eq(rig_count(&rig, VIF_RX_PACKETS), 2);
 	ck_assert_uint_eq(rig_count(&rig, VIF_RX_BYTES), 160);
 	ck_assert_str_eq(vif_counter_name(VIF_RX_DRAINED), "rx_drained");
+}
+END_TEST
+
+/* What others read of the file is what the vif has counted, by name. */
+START_TEST(counters_are_read_from_outside)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 100};
+	struct vif_stats *s = malloc(sizeof(*s));
+	unsigned int found = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", rig.stats);
+	netframe_plain(sent, 100, 1);
+	usernet_send(rig.u, &pkt);
+	usernet_push(rig.u);
+	ck_assert_uint_eq(rig_reap(&rig, rsp, 1), 1);
+	first_queue()->work.arm(&first_queue()->work);
+	ck_assert_int_eq(vif_stats_read(path, s), 0);
+	ck_assert_uint_eq(s->nr_queues, 1);
+	for (unsigned int i = 0; vif_stats_name(i); i++) {
+		uint64_t value = vif_stats_value(&s->queue[0], i);
+
+		if (!strcmp(vif_stats_name(i), "tx_bytes"))
+			found += value == 100;
+		if (!strcmp(vif_stats_name(i), "port_sent"))
+			found += value == 1;
+	}
+	ck_assert_uint_eq(found, 2);
+	/* Not a file of ours, or of another version. */
+	ck_assert_int_eq(vif_stats_read("/proc/self/exe", s), -EPROTO);
+	ck_assert_int_eq(vif_stats_read("/dev/null", s), -EPROTO);
+	ck_assert_int_eq(vif_stats_read("/nowhere", s), -ENOENT);
+	free(s);
 }
 END_TEST
 
@@ -420,6 +461,7 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, unfinished_packet_ends_with_its_connection);
 	tcase_add_test(tc, carrier_follows_the_guest);
 	tcase_add_test(tc, counters_count);
+	tcase_add_test(tc, counters_are_read_from_outside);
 	tcase_add_test(tc, stalled_guest_hoards_nothing);
 	tcase_add_test(tc, one_slot_holds_one_frame);
 	tcase_add_test(tc, frames_are_drained_after_a_while);
