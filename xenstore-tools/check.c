@@ -3,9 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/config.h"
 #include "backend/mac.h"
 #include "backend/reason.h"
-#include "backend/storage/target.h"
+#include "backend/storage/disk.h"
 #include "tool.h"
 
 /* @reason NULL: all is well, as @facts say, which are taken over. */
@@ -26,40 +27,74 @@ static int verdict(const struct tool *tool, const char *subject,
 	return reason ? TOOL_FAILED : TOOL_OK;
 }
 
-static json_t *disk_facts(const struct tool *tool, const char *path,
-			  const struct target *t)
+/* What it is, and what would be done with it. */
+static json_t *disk_facts(const char *path, const struct disk_options *o,
+			  const struct disk *d)
 {
-	if (!tool->json)
-		printf("%s: %s, %" PRIu64 " bytes, sectors of %u, %s, %s\n",
-		       path, t->is_block ? "block device" : "file", t->size,
-		       t->logical_sector_size,
-		       t->read_only ? "read-only" : "writable",
-		       t->direct ? "direct I/O" : "through the page cache");
-	return json_pack("{s:s, s:I, s:i, s:i, s:b, s:b}", "kind",
-			 t->is_block ? "block" : "file", "size",
-			 (json_int_t)t->size, "sector_size",
-			 (int)t->logical_sector_size, "physical_sector_size",
-			 (int)t->physical_sector_size, "direct", t->direct,
-			 "discard", t->discard_granularity != 0);
+	const struct target *t = &d->target;
+
+	return json_pack(
+		"{s:s, s:s, s:I, s:i, s:i, s:b, s:s, s:s, s:b, s:i, s:b, s:b}",
+		"path", path, "kind", t->is_block ? "block" : "file", "size",
+		(json_int_t)t->size, "sector_size", (int)d->sector_size,
+		"physical_sector_size", (int)d->physical_sector_size,
+		"read_only", t->read_only, "cache",
+		storage_cache_name(d->cache), "full",
+		storage_full_name(o->full), "discard", d->discard,
+		"discard_granularity", (int)t->discard_granularity,
+		"discard_secure", d->discard && t->discard_secure, "persistent",
+		o->persistent);
 }
 
-static int check_disk(const struct tool *tool, const char *path)
+static void print_facts(const char *path, const struct disk_options *o,
+			const struct disk *d)
+{
+	const struct target *t = &d->target;
+
+	printf("%s: %s, %" PRIu64 " bytes, sectors of %u (physical %u), %s, "
+	       "cache=%s, full=%s, discard=%s\n",
+	       path, t->is_block ? "block device" : "file", t->size,
+	       d->sector_size, d->physical_sector_size,
+	       t->read_only ? "read-only" : "writable",
+	       storage_cache_name(d->cache), storage_full_name(o->full),
+	       d->discard ? "on" : "off");
+}
+
+/* The options of the host, on top those of @target. */
+static int read_options(const struct tool *tool, const char *target,
+			char path[DISK_PATH_MAX], struct disk_options *o,
+			struct reason *why)
+{
+	struct config config;
+	int err = config_read(tool->config, &config, why);
+
+	*o = config.disk;
+	return err ? err : disk_target_parse(target, path, o, why);
+}
+
+static int check_disk(const struct tool *tool, const char *target)
 {
 	bool read_only = *tool->mode == 'r';
+	char path[DISK_PATH_MAX];
 	struct reason why = {""};
-	struct target t;
+	struct disk_options o;
+	struct disk d;
 	json_t *facts;
 
 	if (strcmp(tool->mode, "r") && strcmp(tool->mode, "w")) {
 		tool_complain("--mode \"%s\": expected r or w", tool->mode);
 		return TOOL_USAGE;
 	}
-	if (target_open(path, read_only, true, &t, &why) &&
-	    target_open(path, read_only, false, &t, &why))
-		return verdict(tool, path, why.text, json_object());
-	facts = disk_facts(tool, path, &t);
-	target_close(&t);
-	return verdict(tool, path, NULL, facts);
+	if (read_options(tool, target, path, &o, &why) ||
+	    disk_open(path, read_only, &o, &d, &why))
+		return verdict(tool, target, why.text, json_object());
+	facts = disk_facts(path, &o, &d);
+	if (tool->path)
+		puts(path);
+	else if (!tool->json)
+		print_facts(path, &o, &d);
+	target_close(&d.target);
+	return verdict(tool, target, NULL, facts);
 }
 
 static int check_mac(const struct tool *tool, const char *text)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "backend/config.h"
 #include "tool.h"
 
 #ifndef XPV_VERSION
@@ -17,6 +18,7 @@ static const struct {
 	{"list", tool_list},
 	{"show", tool_show},
 	{"check", tool_check},
+	{"resize", tool_resize},
 };
 
 static int usage(FILE *out)
@@ -25,9 +27,12 @@ static int usage(FILE *out)
 	      "  list                      devices of this host (default)\n"
 	      "  show [DOMAIN [DEVICE]]    all about them; DEVICE as xvda, "
 	      "51712 or vif0\n"
-	      "  check disk PATH           can it be a disk? --mode r, or w "
-	      "(default)\n"
+	      "  check disk TARGET         can it be a disk, and what would be done "
+	      "with it? --mode r,\n"
+	      "                            or w (default); --path: say where "
+	      "it is; --config FILE\n"
 	      "  check mac MAC             can a guest have it?\n"
+	      "  resize DOMAIN DEVICE      look at the size of its disk now\n"
 	      "options: -j, --json   -p, --pretty (JSON for people)   "
 	      "--hyper SPEC   --run-dir DIR   --version\n"
 	      "exit status: 0 ok, 1 failed, 2 usage, 3 no such device, "
@@ -63,6 +68,8 @@ static int parse(int argc, char **argv, struct tool *tool)
 		{"hyper", required_argument, NULL, 'y'},
 		{"mode", required_argument, NULL, 'm'},
 		{"run-dir", required_argument, NULL, 'r'},
+		{"config", required_argument, NULL, 'c'},
+		{"path", no_argument, NULL, 'P'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -80,6 +87,10 @@ static int parse(int argc, char **argv, struct tool *tool)
 			tool->mode = optarg;
 		else if (opt == 'r')
 			tool->run_dir = optarg;
+		else if (opt == 'c')
+			tool->config = optarg;
+		else if (opt == 'P')
+			tool->path = true;
 		else if (opt == 'v')
 			return puts("xpv " XPV_VERSION) < 0;
 		else
@@ -90,7 +101,12 @@ static int parse(int argc, char **argv, struct tool *tool)
 
 int main(int argc, char **argv)
 {
-	struct tool tool = {.hyper = "xen", .mode = "w", .run_dir = "/run/xpv"};
+	struct tool tool = {
+		.hyper = "xen",
+		.mode = "w",
+		.run_dir = "/run/xpv",
+		.config = CONFIG_FILE,
+	};
 	int status = parse(argc, argv, &tool);
 
 	if (status >= 0)

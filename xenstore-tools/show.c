@@ -34,7 +34,8 @@ static const char *text(const json_t *device, const char *field)
 /* What it is made of, and what is wrong with it. */
 static const char *gist(const json_t *device)
 {
-	static const char *const fields[] = {"error", "target", "mac"};
+	static const char *const fields[] = {"error", "condition", "target",
+					     "mac"};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		if (json_object_get(device, fields[i]))

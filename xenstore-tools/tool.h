@@ -22,12 +22,15 @@ struct tool {
 	bool pretty;
 	const char *run_dir; /* of xpvd: where the counters lie */
 	const char *mode; /* --mode of `check disk` */
+	const char *config; /* check disk: xpvd.conf */
+	bool path; /* check disk: say nothing but where it is */
 };
 
 /* Subcommands: @argv after the verb, without options; an exit status. */
 int tool_list(const struct tool *tool, int argc, char **argv);
 int tool_show(const struct tool *tool, int argc, char **argv);
 int tool_check(const struct tool *tool, int argc, char **argv);
+int tool_resize(const struct tool *tool, int argc, char **argv);
 
 /* Prints and frees @value. */
 void tool_print(const struct tool *tool, json_t *value);

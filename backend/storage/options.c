@@ -85,6 +85,11 @@ const char *storage_cache_name(enum storage_cache cache)
 	return cache ? cache_words[cache] : "direct or writethrough";
 }
 
+const char *storage_full_name(enum storage_full full)
+{
+	return full_words[full];
+}
+
 /* -1: none of them. */
 static int word_index(const char *const *words, const char *value)
 {

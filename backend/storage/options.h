@@ -49,5 +49,6 @@ int disk_target_parse(const char *target, char path[DISK_PATH_MAX],
 		      struct disk_options *o, struct reason *why);
 /* "direct" and so on. */
 const char *storage_cache_name(enum storage_cache cache);
+const char *storage_full_name(enum storage_full full);
 
 #endif

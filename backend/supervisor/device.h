@@ -182,6 +182,8 @@ int device_hotplugged(struct device *dev, struct reason *why);
 /* Set the `error` nodes to dev->why, or clear them. */
 int device_put_error(struct device *dev, uint32_t tx);
 int device_clear_error(struct device *dev, uint32_t tx);
+/* The device is gone: so is what was told of it elsewhere. */
+int device_forget_error(struct device *dev, uint32_t tx);
 
 __attribute__((format(printf, 3, 4))) void device_log(struct device *dev,
 						      int level,

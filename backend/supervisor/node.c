@@ -203,15 +203,32 @@ int device_put_error(struct device *dev, uint32_t tx)
 			    dev->why.text);
 }
 
-int device_clear_error(struct device *dev, uint32_t tx)
+/* What the kernel's place holds, and what of its path is left empty. */
+int device_forget_error(struct device *dev, uint32_t tx)
 {
 	struct hyper *h = dev->sv->hyper;
 	char path[PATH_MAX_STORE];
+	unsigned int n;
+	char **left;
 	int err;
 
 	error_dir(dev, path);
 	err = ops(dev)->rm(h, tx, path);
-	if (err && err != -ENOENT)
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	*strrchr(path, '/') = '\0'; /* of the guest */
+	left = ops(dev)->list(h, tx, path, &n);
+	free(left);
+	if (left && !n)
+		err = ops(dev)->rm(h, tx, path);
+	return err == -ENOENT ? 0 : err;
+}
+
+int device_clear_error(struct device *dev, uint32_t tx)
+{
+	int err = device_forget_error(dev, tx);
+
+	if (err)
 		return err;
 	return device_rm(dev, tx, XPV_KEY_ERROR);
 }

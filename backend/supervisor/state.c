@@ -284,8 +284,15 @@ static void act(struct device *dev)
 /* The toolstack has removed it. */
 static void vanish(struct device *dev)
 {
-	if (dev->phase != PHASE_IDLE)
+	int err;
+
+	if (dev->phase != PHASE_IDLE) {
 		ask(dev, IPC_DETACH, NULL, NULL, 0);
+		return;
+	}
+	err = device_forget_error(dev, 0);
+	if (err)
+		put_off(dev, err);
 	else
 		device_free(dev);
 }

@@ -23,6 +23,7 @@
 	X(vbd_kept)                                                            \
 	X(vbd_mix)                                                             \
 	X(attach)                                                              \
+	X(disks)                                                               \
 	X(headers)                                                             \
 	X(tap)                                                                 \
 	X(vif)                                                                 \

@@ -97,6 +97,7 @@ void host_setup(struct host *host)
 	start_guard(host);
 	snprintf(host->disk, sizeof(host->disk), "%s/disk", host->dir);
 	snprintf(host->log, sizeof(host->log), "%s/log", host->dir);
+	snprintf(host->config, sizeof(host->config), "%s/xpvd.conf", host->dir);
 	fd = open(host->disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, DISK_BYTES), 0);
@@ -125,7 +126,8 @@ static void run_xpvd(struct host *host)
 	dup2(log, STDERR_FILENO);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execl(xpvd, "xpvd", "--hyper", spec, "--worker", worker, "--run-dir",
-	      run, HOST_SANITIZED ? "--no-sandbox" : NULL, NULL);
+	      run, "--config", host->config,
+	      HOST_SANITIZED ? "--no-sandbox" : NULL, NULL);
 	dprintf(log, "%s: %s\n", xpvd, strerror(errno));
 	_exit(127);
 }

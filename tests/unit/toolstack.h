@@ -34,6 +34,7 @@ struct host {
 	char dir[64]; /* temporary: sockets, log, disks */
 	char disk[96]; /* 1 MiB */
 	char log[96];
+	char config[96]; /* xpvd.conf, for a test to write */
 	pid_t xpvd;
 	pid_t guard; /* ends when @alive closes, and cleans up */
 	int alive;
