@@ -24,6 +24,7 @@
 	X(vbd_mix)                                                             \
 	X(attach)                                                              \
 	X(disks)                                                               \
+	X(powercut)                                                            \
 	X(headers)                                                             \
 	X(tap)                                                                 \
 	X(vif)                                                                 \
