@@ -51,9 +51,10 @@ WORKER_SRC := backend/worker/main.c
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 PROGRAMS := $(B)/xpvd $(B)/xpv-worker $(B)/xpv
+MANPAGES := $(patsubst dom0-config/man/%.scd,$(B)/man/%,$(wildcard dom0-config/man/*.scd))
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(MANPAGES)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -80,6 +81,10 @@ $(PROGRAMS) $(B)/unit $(B)/bench:
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
+$(B)/man/%: dom0-config/man/%.scd
+	@mkdir -p $(@D)
+	scdoc <$< >$@
+
 # ---- kernel modules --------------------------------------------------------
 
 # Kbuild writes beside its sources, so each kernel has a folder of links to them.
@@ -100,6 +105,8 @@ install: all
 	install -D -m644 dom0-config/xpvd.conf $(DESTDIR)/etc/xpv/xpvd.conf
 	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)/etc/modprobe.d/xpv-backend.conf
 	install -D -m644 dom0-config/systemd/xpvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service
+	for page in $(MANPAGES); do install -D -m644 $$page \
+		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -d $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
 	install -m644 README.md $(DESTDIR)$(PREFIX)/share/doc/xpv/README.md
 	install -m644 dom0-config/examples/* $(DESTDIR)$(PREFIX)/share/doc/xpv/examples

@@ -13,9 +13,20 @@
 
 /* ---- the host's side ---- */
 
+/*
+ * Options that make no sense are left for the hotplug script to refuse, which
+ * runs from state 2 on: xl prints what that says, and would not say why a
+ * backend never got there.
+ */
 static int vbd_prepare(struct device *dev, struct reason *why)
 {
-	return vbd_read_options(dev, why);
+	struct reason later;
+	int err = vbd_read_mode(dev, why);
+
+	if (err)
+		return err;
+	err = vbd_read_options(dev, &later);
+	return err == -EINVAL ? 0 : err;
 }
 
 static void vbd_release(struct device *dev)
@@ -188,6 +199,8 @@ static int vbd_offer(struct device *dev, uint32_t tx)
 	};
 	int err = 0;
 
+	/* A frontend that comes anew is told the size of that day. */
+	dev->vbd.look = true;
 	for (size_t i = 0; !err && i < sizeof(limits) / sizeof(*limits); i++)
 		err = offer_limit(dev, tx, limits[i].key, limits[i].value);
 	return err ? err : PUT_ALL(dev, tx, features);
@@ -228,11 +241,15 @@ static int vbd_settled(struct device *dev, struct reason *why)
 	struct vbd *vbd = &dev->vbd;
 	int open = vbd_open_disk(dev, why);
 
-	if (open == 1 && !vbd->sectors) {
-		vbd_size_may_differ(dev);
-		return 0;
+	if (open != 1)
+		return open;
+	if (!vbd->sectors && !vbd->disk.target.size) {
+		reason_set(why, "%s: is empty", vbd->path);
+		return -EINVAL;
 	}
-	return open;
+	if (!vbd->sectors)
+		vbd_size_may_differ(dev);
+	return !vbd->look && !vbd->looked && !vbd->errand;
 }
 
 /* Connected by a supervisor before us: for what may happen to it yet. */

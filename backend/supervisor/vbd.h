@@ -48,7 +48,8 @@ struct vbd {
 
 /* ---- vbd_disk.c: the host's side ---- */
 
-/* `mode` and the options, as they stand in the store. As keys.h says. */
+/* `mode`, and the options, as they stand in the store. As keys.h says. */
+int vbd_read_mode(struct device *dev, struct reason *why);
 int vbd_read_options(struct device *dev, struct reason *why);
 /* Open the disk: 1, it is; 0, that is under way; else as keys.h says. */
 int vbd_open_disk(struct device *dev, struct reason *why);

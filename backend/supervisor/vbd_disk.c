@@ -11,7 +11,7 @@
 #include "keys.h"
 #include "size_watch.h"
 
-static int read_mode(struct device *dev, struct reason *why)
+int vbd_read_mode(struct device *dev, struct reason *why)
 {
 	static const char *const reading[] = {"r", "ro"};
 	static const char *const writing[] = {"w", "rw", "w!"};
@@ -35,30 +35,6 @@ static int read_mode(struct device *dev, struct reason *why)
 	return err < 0 ? err : 0;
 }
 
-/*
- * The target's own options stand in `params`; what other scripts than ours
- * take there may be anything, and says nothing to us.
- */
-static int read_target(struct device *dev, struct reason *why)
-{
-	struct vbd *vbd = &dev->vbd;
-	char path[DISK_PATH_MAX];
-	struct reason what;
-	char *params;
-	int err = key_text(dev->sv->hyper, dev->back, XPV_KEY_PARAMS, &params,
-			   why);
-
-	vbd->options = dev->sv->config.disk;
-	if (!err && params && disk_target_is_uri(params)) {
-		err = disk_target_parse(params, path, &vbd->options, &what);
-		if (err)
-			reason_set(why, "%s: %s", xpv_key(XPV_KEY_PARAMS),
-				   what.text);
-	}
-	free(params);
-	return err;
-}
-
 static int read_type(struct device *dev, struct reason *why)
 {
 	char *type;
@@ -70,13 +46,30 @@ static int read_type(struct device *dev, struct reason *why)
 	return err;
 }
 
+/*
+ * The target's own options stand in `params`; what other scripts than ours
+ * take there may be anything, and says nothing to us.
+ */
 int vbd_read_options(struct device *dev, struct reason *why)
 {
-	int err = read_mode(dev, why);
+	struct vbd *vbd = &dev->vbd;
+	char path[DISK_PATH_MAX];
+	struct reason what;
+	char *params;
+	int err = key_text(dev->sv->hyper, dev->back, XPV_KEY_PARAMS, &params,
+			   why);
 
+	vbd->options = dev->sv->config.disk;
 	if (!err)
 		err = read_type(dev, why);
-	return err ? err : read_target(dev, why);
+	if (!err && params && disk_target_is_uri(params)) {
+		err = disk_target_parse(params, path, &vbd->options, &what);
+		if (err)
+			reason_set(why, "%s: %s", xpv_key(XPV_KEY_PARAMS),
+				   what.text);
+	}
+	free(params);
+	return err;
 }
 
 /* "8:1", hexadecimal, as the stock hotplug scripts write it. */
@@ -268,8 +261,10 @@ static int start_open(struct device *dev, struct reason *why)
 	struct vbd *vbd = &dev->vbd;
 	struct disk_errand *e;
 	char *path;
-	int err = vbd_read_options(dev, why);
+	int err = vbd_read_mode(dev, why);
 
+	if (!err)
+		err = vbd_read_options(dev, why);
 	if (!err)
 		err = key_flag(dev->sv->hyper, dev->back,
 			       XPV_KEY_DISCARD_ENABLE, &vbd->discard, why);

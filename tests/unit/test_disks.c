@@ -197,6 +197,9 @@ START_TEST(bad_options)
 
 	uri(target, sizeof(target), "cache=none");
 	d = vbd_add(&host, GUEST, XVDA, target, "w");
+	/* Not before the script had its say. */
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
 	wait_error(&d, "params: target \"file:", "cache = \"none\": expected");
 	vdev_delete(&d);
 	/* Nothing is left of it, nor of its guest. */

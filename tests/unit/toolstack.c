@@ -134,8 +134,17 @@ static void run_xpvd(struct host *host)
 
 void host_start_xpvd(struct host *host)
 {
+	sigset_t term, old;
+
+	/* Check's handler, until exec the child's as well, would end us all. */
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &old);
 	host->xpvd = fork();
 	ck_assert_int_ge(host->xpvd, 0);
+	if (!host->xpvd)
+		signal(SIGTERM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (!host->xpvd)
 		run_xpvd(host);
 }
