@@ -418,25 +418,25 @@ END_TEST
 
 /* ---- full ---- */
 
-struct full {
+static struct {
 	char dir[HOST_PATH], disk[HOST_PATH], hog[HOST_PATH];
-};
+} full;
 
 /* A disk in a file system whose space somebody else has taken. */
-static bool make_full(struct full *f)
+static bool make_full(void)
 {
 	int fd;
 
-	snprintf(f->dir, sizeof(f->dir), "%.64s/full", host.dir);
-	snprintf(f->disk, sizeof(f->disk), "%.80s/disk", f->dir);
-	snprintf(f->hog, sizeof(f->hog), "%.80s/hog", f->dir);
-	ck_assert_int_eq(mkdir(f->dir, 0700), 0);
-	if (mount("xpv", f->dir, "tmpfs", 0, "size=1m"))
+	snprintf(full.dir, sizeof(full.dir), "%.64s/full", host.dir);
+	snprintf(full.disk, sizeof(full.disk), "%.80s/disk", full.dir);
+	snprintf(full.hog, sizeof(full.hog), "%.80s/hog", full.dir);
+	ck_assert_int_eq(mkdir(full.dir, 0700), 0);
+	if (mount("xpv", full.dir, "tmpfs", 0, "size=1m"))
 		return false;
-	fd = open(f->disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	fd = open(full.disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_eq(ftruncate(fd, MIB), 0);
 	close(fd);
-	fd = open(f->hog, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	fd = open(full.hog, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_eq(fallocate(fd, 0, 0, MIB), 0);
 	close(fd);
 	return true;
@@ -452,6 +452,13 @@ static void setup_full(void)
 	host_stop_xpvd(&host, SIGTERM);
 }
 
+static void teardown_full(void)
+{
+	host_stop_xpvd(&host, SIGTERM);
+	umount2(full.dir, MNT_DETACH);
+	teardown();
+}
+
 static void submit(struct attach *a, uint64_t id, uint8_t op, uint64_t sector)
 {
 	struct xpv_blk_request req = page_at(a, op, sector);
@@ -465,13 +472,12 @@ START_TEST(full_pauses)
 {
 	struct xpv_blk_response rsp;
 	struct attach a;
-	struct full f;
 	struct vdev d;
 
-	if (!make_full(&f))
+	if (!make_full())
 		return;
 	host_start_xpvd(&host);
-	d = connected(&a, f.disk, f.disk, "w");
+	d = connected(&a, full.disk, full.disk, "w");
 	submit(&a, 1, XPV_BLKIF_WRITE, 0);
 	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
 	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 0);
@@ -480,7 +486,7 @@ START_TEST(full_pauses)
 	back_rm(&d, xpv_key(XPV_KEY_CONDITION));
 	host_start_xpvd(&host);
 	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
-	ck_assert_int_eq(truncate(f.hog, 0), 0);
+	ck_assert_int_eq(truncate(full.hog, 0), 0);
 	ck_assert_int_eq(userblk_wait(a.fe, WAIT), 1);
 	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 1);
 	ck_assert_int_eq(rsp.status, XPV_BLKIF_OKAY);
@@ -492,13 +498,12 @@ END_TEST
 START_TEST(full_goes)
 {
 	struct attach a;
-	struct full f;
 	struct vdev d;
 
-	if (!make_full(&f))
+	if (!make_full())
 		return;
 	host_start_xpvd(&host);
-	d = connected(&a, f.disk, f.disk, "w");
+	d = connected(&a, full.disk, full.disk, "w");
 	submit(&a, 1, XPV_BLKIF_WRITE, 0);
 	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
 	vdev_remove(&d);
@@ -510,14 +515,13 @@ START_TEST(full_fails)
 {
 	char target[HOST_PATH + 32];
 	struct attach a;
-	struct full f;
 	struct vdev d;
 
-	if (!make_full(&f))
+	if (!make_full())
 		return;
 	host_start_xpvd(&host);
-	snprintf(target, sizeof(target), "file:%s?full=error", f.disk);
-	d = connected(&a, target, f.disk, "w");
+	snprintf(target, sizeof(target), "file:%s?full=error", full.disk);
+	d = connected(&a, target, full.disk, "w");
 	ck_assert_int_eq(call(&a, XPV_BLKIF_WRITE, 0), XPV_BLKIF_ERROR);
 	ck_assert_int_eq(call(&a, XPV_BLKIF_READ, 0), XPV_BLKIF_OKAY);
 	expect(&d, XPV_KEY_CONDITION, NULL);
@@ -583,7 +587,7 @@ Suite *disks_suite(void)
 	suite_add_tcase(s, c);
 
 	c = tcase_create("full");
-	tcase_add_checked_fixture(c, setup_full, teardown);
+	tcase_add_checked_fixture(c, setup_full, teardown_full);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, full_pauses);
 	tcase_add_test(c, full_goes);
