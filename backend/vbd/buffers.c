@@ -44,18 +44,19 @@ void buffers_fini(struct buffers *b)
 	munmap(b->mem, (size_t)BUFFERS_PAGES * XPV_PAGE_SIZE);
 }
 
-/* The first page at or after @page whose bit is @set; the end if none. */
-static unsigned int find(const struct buffers *b, unsigned int page, bool set)
+/* The first page at or after @page whose bit is @set; @end or later if none. */
+static unsigned int find(const struct buffers *b, unsigned int page,
+			 unsigned int end, bool set)
 {
 	uint64_t flip = set ? 0 : ~0ull, word;
 
-	while (page < BUFFERS_PAGES) {
+	while (page < end) {
 		word = (b->used[page / 64] ^ flip) >> (page % 64);
 		if (word)
 			return page + (unsigned int)__builtin_ctzll(word);
 		page = (page / 64 + 1) * 64;
 	}
-	return BUFFERS_PAGES;
+	return page;
 }
 
 static void mark(struct buffers *b, unsigned int page, unsigned int n)
@@ -67,13 +68,13 @@ static void mark(struct buffers *b, unsigned int page, unsigned int n)
 /* The lowest place that fits: pages used a moment ago are still in cache. */
 static unsigned int find_room(const struct buffers *b, unsigned int pages)
 {
-	unsigned int start = find(b, 0, false), end;
+	unsigned int start = find(b, 0, BUFFERS_PAGES, false), used;
 
 	while (start + pages <= BUFFERS_PAGES) {
-		end = find(b, start, true);
-		if (end - start >= pages)
+		used = find(b, start, start + pages, true);
+		if (used >= start + pages)
 			return start;
-		start = find(b, end, false);
+		start = find(b, used, BUFFERS_PAGES, false);
 	}
 	return BUFFERS_PAGES;
 }

@@ -111,7 +111,7 @@ static void stop_lab(void)
 	hyper_local_destroy(lab.machine);
 }
 
-static void connect_disk(int fd)
+static void connect_disk(int fd, bool persistent)
 {
 	struct ipc_vbd_attach a = {
 		.sectors = DISK_BYTES / 512,
@@ -122,6 +122,7 @@ static void connect_disk(int fd)
 	};
 
 	userblk_reset(lab.fe);
+	lab.fe->config.persistent = persistent;
 	if (drive_attach(&lab.drive, DISK, fd, &a) ||
 	    drive_connect(&lab.drive, DISK, lab.fe))
 		die("disk: %s", lab.drive.text);
@@ -176,7 +177,7 @@ static double disk_ours(void *arg)
 	unsigned int i, left = load->depth;
 
 	pin_thread(0);
-	connect_disk(load->fd);
+	connect_disk(load->fd, load->persistent);
 	load->latencies.n = 0;
 	cpu = worker_cpu();
 	start = now_ns();
@@ -298,9 +299,14 @@ void bench_disk(void)
 	load.fd = -1;
 	measure_depths("null", &load);
 	load.fd = fd;
+	load.persistent = true;
 	measure_depths("page cache", &load);
 	load.write = true;
 	measure_depths("page cache", &load);
+	load.persistent = false;
+	measure_depths("page cache, copied,", &load);
+	load.write = false;
+	measure_depths("page cache, copied,", &load);
 	stop_lab();
 	free(load.latencies.ns);
 	close(fd);

@@ -22,6 +22,7 @@ struct disk_load {
 	int fd; /* the file, -1: the null disk */
 	unsigned int depth;
 	bool write;
+	bool persistent; /* grants, or every page is copied */
 	uint64_t duration; /* ns */
 	/* of the last round */
 	struct latencies latencies; /* of our side */
