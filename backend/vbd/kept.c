@@ -10,8 +10,8 @@
 
 /*
  * What by_gref holds. A reference that could not be mapped once is not tried
- * again in this connection: a guest that names bad ones costs us one attempt
- * for each, and read-only grants are copied from.
+ * again before the disk has been at rest: a guest that names bad ones costs us
+ * one attempt for each, and read-only grants are copied from.
  */
 enum {
 	NEVER_SEEN,
@@ -52,6 +52,9 @@ static void expire(struct loop_timer *timer)
 	if (page)
 		loop_timer_set(k->loop, &k->timer,
 			       page->last_used + KEPT_UNUSED_MS);
+	else if (!k->mapped)
+		/* All zero again, refused ones as well: NEVER_SEEN. */
+		madvise(k->by_gref, table_bytes, MADV_DONTNEED);
 }
 
 /*

@@ -22,6 +22,7 @@
 	X(vbd_queues)                                                          \
 	X(vbd_kept)                                                            \
 	X(vbd_mix)                                                             \
+	X(vbd_flip)                                                            \
 	X(attach)                                                              \
 	X(disks)                                                               \
 	X(powercut)                                                            \

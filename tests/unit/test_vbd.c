@@ -75,6 +75,7 @@ static void set_segs(struct xpv_blk_request *req, const struct xpv_blk_seg *seg,
 	unsigned int i;
 
 	req->nr_segs = (uint16_t)n;
+	req->indirect = indirect;
 	if (!indirect) {
 		memcpy(req->seg, seg, n * sizeof(*seg));
 		return;
@@ -367,22 +368,53 @@ START_TEST(resize)
 }
 END_TEST
 
+/* What is not whole sectors is refused, in every layout and way. */
 START_TEST(sectors_of_4096)
 {
 	struct rig_options o = {
 		.sector_size = 4096,
-		.front = {.data_pages = 1},
+		.discard = true,
+		.front = {.data_pages = 300,
+			  .x86_32 = _i & 1,
+			  .persistent = _i & 2},
 	};
 	struct xpv_blk_request req = {.id = 1, .op = XPV_BLKIF_WRITE};
+	struct xpv_blk_seg seg[12];
+	unsigned int i;
 
 	rig_start(&rig, &o);
-	ck_assert_int_eq(rig_pages(&rig, XPV_BLKIF_WRITE, 8, 0, 1),
-			 XPV_BLKIF_OKAY);
-	ck_assert_int_eq(rig_pages(&rig, XPV_BLKIF_WRITE, 9, 0, 1),
-			 XPV_BLKIF_ERROR);
-	userblk_segments(rig.fe, &req, 0, 1);
-	req.seg[0].last = 6;
-	ck_assert_int_eq(rig_call(&rig, &req), XPV_BLKIF_ERROR);
+	for (i = 0; i < 12; i++)
+		seg[i] = (struct xpv_blk_seg){rig.fe->gref[i], 0, 7};
+	for (i = 0; i < 9; i++) {
+		req.sector = 8 + i;
+		set_segs(&req, seg, 11, false);
+		ck_assert_int_eq(rig_call(&rig, &req),
+				 i % 8 ? XPV_BLKIF_ERROR : XPV_BLKIF_OKAY);
+		set_segs(&req, seg, 12, true);
+		ck_assert_int_eq(rig_call(&rig, &req),
+				 i % 8 ? XPV_BLKIF_ERROR : XPV_BLKIF_OKAY);
+	}
+	req.sector = 8;
+	for (i = 0; i < 7; i++) {
+		seg[i].last = (uint8_t)i;
+		set_segs(&req, seg, 11, false);
+		ck_assert_int_eq(rig_call(&rig, &req), XPV_BLKIF_ERROR);
+		set_segs(&req, seg, 12, true);
+		ck_assert_int_eq(rig_call(&rig, &req), XPV_BLKIF_ERROR);
+		seg[i].last = 7;
+	}
+	req = (struct xpv_blk_request){.op = XPV_BLKIF_DISCARD};
+	for (i = 0; i < 9; i++) {
+		req.sector = i;
+		req.nr_sectors = 16;
+		ck_assert_int_eq(rig_call(&rig, &req),
+				 i % 8 ? XPV_BLKIF_ERROR : XPV_BLKIF_OKAY);
+		req.sector = 16;
+		req.nr_sectors = 8 + i;
+		ck_assert_int_eq(rig_call(&rig, &req),
+				 i % 8 ? XPV_BLKIF_ERROR : XPV_BLKIF_OKAY);
+	}
+	rig_check_alive(&rig);
 	rig_stop(&rig);
 }
 END_TEST
@@ -408,7 +440,7 @@ Suite *vbd_suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, full_rings, 0,
 			    sizeof(shapes) / sizeof(shapes[0]));
-	tcase_add_test(c, sectors_of_4096);
+	tcase_add_loop_test(c, sectors_of_4096, 0, 4);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -279,6 +279,29 @@ START_TEST(unused_pages_go)
 }
 END_TEST
 
+/* A guest at rest wakes nobody: every timer ends by itself. */
+START_TEST(rest_is_silent)
+{
+	struct buffers *b;
+	unsigned int i;
+
+	start(_i, false);
+	b = &script.vbd->common->buffers;
+	round_trip(0, 200);
+	script_pass(KEPT_UNUSED_MS);
+	ck_assert(!kept()->timer.set);
+	ck_assert_uint_gt(b->touched, 0);
+	for (i = 0; i < 2; i++) {
+		ck_assert(b->idle.set);
+		loop_timer_cancel(&b->idle);
+		b->idle.expired(&b->idle);
+	}
+	ck_assert(!b->idle.set);
+	ck_assert_uint_eq(b->touched, 0);
+	script_stop();
+}
+END_TEST
+
 /* ---- limits ---- */
 
 static void set_limit(unsigned int limit)
@@ -400,6 +423,24 @@ START_TEST(bad_grefs)
 	ck_assert_uint_eq(script.refused, 11);
 	for (n = 0; n < 11; n++)
 		ck_assert_uint_eq(kept()->page[n].users, 0);
+}
+END_TEST
+
+/* What could not be mapped is tried again when the disk has been at rest. */
+START_TEST(refused_for_a_while)
+{
+	struct xpv_blk_request req = {.id = 1, .op = XPV_BLKIF_WRITE};
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		userblk_segments(script.fe, &req, 0, 2);
+		req.seg[0].gref = BAD_GREF;
+		script_send(0, &req);
+		script_expect(0, 1, XPV_BLKIF_ERROR);
+		ck_assert_uint_eq(script.refused, 1 + i / 2);
+		if (i == 1)
+			script_pass(KEPT_UNUSED_MS);
+	}
 }
 END_TEST
 
@@ -583,6 +624,7 @@ Suite *vbd_kept_suite(void)
 	tcase_add_test(c, room_is_made);
 	tcase_add_test(c, limit_of_the_guest);
 	tcase_add_loop_test(c, bad_grefs, 0, 2);
+	tcase_add_test(c, refused_for_a_while);
 	tcase_add_test(c, wild_grefs);
 	tcase_add_test(c, read_only_page);
 	tcase_add_test(c, descriptors_are_copied);
@@ -597,6 +639,7 @@ Suite *vbd_kept_suite(void)
 	tcase_add_loop_test(c, copies_are_batched, 0, 2);
 	tcase_add_loop_test(c, in_place, 0, 2);
 	tcase_add_loop_test(c, beyond_the_limit, 0, 2);
+	tcase_add_loop_test(c, rest_is_silent, 0, 2);
 	tcase_add_test(c, ever_new_pages);
 	tcase_add_test(c, waiting_ones_let_go);
 	suite_add_tcase(s, c);
