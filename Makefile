@@ -96,14 +96,17 @@ modules:
 
 # ---- install ---------------------------------------------------------------
 
-.PHONY: install install-modules
+MODPROBE := $(PREFIX)/lib/modprobe.d
+HOOK	 := /usr/share/initramfs-tools/hooks/xpv
+
+.PHONY: install install-modules uninstall uninstall-modules
 install: all
 	install -D -m755 $(B)/xpvd $(DESTDIR)$(SBIN)/xpvd
 	install -D -m755 $(B)/xpv-worker $(DESTDIR)$(LIBEXEC)/xpv-worker
 	install -D -m755 $(B)/xpv $(DESTDIR)$(SBIN)/xpv
 	install -D -m755 dom0-config/scripts/block-xpv $(DESTDIR)/etc/xen/scripts/block-xpv
-	install -D -m644 dom0-config/xpvd.conf $(DESTDIR)/etc/xpv/xpvd.conf
-	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)/etc/modprobe.d/xpv-backend.conf
+	test -e $(DESTDIR)/etc/xpv/xpvd.conf || install -D -m644 dom0-config/xpvd.conf $(DESTDIR)/etc/xpv/xpvd.conf
+	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)$(MODPROBE)/xpv-backend.conf
 	install -D -m644 dom0-config/systemd/xpvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service
 	for page in $(MANPAGES); do install -D -m644 $$page \
 		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
@@ -111,13 +114,36 @@ install: all
 	install -m644 README.md $(DESTDIR)$(PREFIX)/share/doc/xpv/README.md
 	install -m644 dom0-config/examples/* $(DESTDIR)$(PREFIX)/share/doc/xpv/examples
 
-# In a guest: the frontend modules for its kernel, and the file that lets them win.
+# Workers go on serving their guests. Configuration in /etc/xpv stays.
+uninstall:
+	$(if $(DESTDIR),,-systemctl disable --now xpvd.service)
+	rm -rf $(DESTDIR)$(SBIN)/xpvd $(DESTDIR)$(SBIN)/xpv $(DESTDIR)$(LIBEXEC) $(DESTDIR)/etc/xen/scripts/block-xpv \
+		$(DESTDIR)$(MODPROBE)/xpv-backend.conf $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service \
+		$(DESTDIR)$(PREFIX)/share/doc/xpv
+	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+# The initramfs holds modules and modprobe.d, and may have to mount a disk of ours.
+update-initramfs = command -v update-initramfs >/dev/null || exit 0; update-initramfs -u -k
+
+# In a guest: the frontend modules for its kernel, the file that lets them win, the hook that takes them to the initramfs.
 install-modules: modules
 	install -d $(DESTDIR)/lib/modules/$(KVER)/updates
 	install -m644 $(MOD)/frontend/blk/xpv-blkfront.ko $(MOD)/frontend/net/xpv-netfront.ko \
 		$(DESTDIR)/lib/modules/$(KVER)/updates
-	install -D -m644 dom0-config/modprobe.d/xpv-frontend.conf $(DESTDIR)/etc/modprobe.d/xpv-frontend.conf
+	install -D -m644 dom0-config/modprobe.d/xpv-frontend.conf $(DESTDIR)$(MODPROBE)/xpv-frontend.conf
+	install -D -m755 frontend/initramfs/xpv $(DESTDIR)$(HOOK)
 	$(if $(DESTDIR),,depmod $(KVER))
+	$(if $(DESTDIR),,$(update-initramfs) $(KVER))
+
+# From every kernel.
+uninstall-modules:
+	rm -f $(DESTDIR)$(MODPROBE)/xpv-frontend.conf $(DESTDIR)$(HOOK)
+	@for dir in $(DESTDIR)/lib/modules/*/updates; do \
+		[ -e "$$dir/xpv-blkfront.ko" ] || continue; \
+		(set -x; rm -f "$$dir/xpv-blkfront.ko" "$$dir/xpv-netfront.ko"); \
+		$(if $(DESTDIR),,depmod "$$(basename "$$(dirname "$$dir")")"); \
+	done
+	$(if $(DESTDIR),,$(update-initramfs) all)
 
 .PHONY: deb
 deb: all
@@ -176,7 +202,7 @@ help:
 	@echo 'check            every test (root)'
 	@echo 'all              xpvd, xpv-worker, xpv'
 	@echo 'modules          xpv-blkfront.ko, xpv-netfront.ko for KVER=$(KVER)'
-	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX)'
+	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-shell: a console there'
