@@ -179,6 +179,8 @@ lab-tree: all
 		$(MAKE) --no-print-directory install-modules KVER=$$v DESTDIR=build/guest >build/modules-$$v.log 2>&1 || \
 			{ cat build/modules-$$v.log; exit 1; }; \
 	done
+	@install -d build/guest/usr/sbin
+	@$(CC) -O2 $(WARN) -static tests/xen/guest/xdp.c -o build/guest/usr/sbin/xdp
 
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
 
