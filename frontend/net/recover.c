@@ -45,7 +45,8 @@ int xpv_net_reconnect(struct xpv_net_device *dev)
 	struct xenbus_device *xbdev = dev->xbdev;
 
 	ASSERT_RTNL();
-	if (xbdev->state != XenbusStateConnected)
+	if (xbdev->state != XenbusStateConnected &&
+	    xbdev->state != XenbusStateReconfiguring)
 		return 0; /* the connection that comes will do */
 	netif_carrier_off(dev->netdev);
 	xpv_net_queues_stop(dev);

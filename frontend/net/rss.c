@@ -21,6 +21,7 @@ static int call_with(struct xpv_net_device *dev, enum xpv_ctrl_type type,
 		     const void *bytes, size_t len, u32 arg)
 {
 	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	u32 data[3] = {0, arg};
 	int gref, err;
 
 	if (!page)
@@ -32,7 +33,8 @@ static int call_with(struct xpv_net_device *dev, enum xpv_ctrl_type type,
 		__free_page(page);
 		return gref;
 	}
-	err = xpv_net_ctrl_call(dev, type, (const u32[3]){gref, arg}, NULL);
+	data[0] = gref;
+	err = xpv_net_ctrl_call(dev, type, data, NULL);
 	/* Frees the page, now or when the backend lets go of it. */
 	gnttab_end_foreign_access(gref, page);
 	return err;
@@ -63,11 +65,11 @@ static int send_key(struct xpv_net_device *dev)
 /* Of all types of hash, those that the backend has. */
 static int send_flags(struct xpv_net_device *dev)
 {
+	const u32 data[3] = {0};
 	u32 flags;
 	int err;
 
-	err = xpv_net_ctrl_call(dev, XPV_CTRL_GET_HASH_FLAGS, (const u32[3]){},
-				&flags);
+	err = xpv_net_ctrl_call(dev, XPV_CTRL_GET_HASH_FLAGS, data, &flags);
 	if (err)
 		return err;
 	return call(dev, XPV_CTRL_SET_HASH_FLAGS, flags & XPV_HASH_ALL_FLAGS);

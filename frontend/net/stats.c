@@ -9,12 +9,42 @@ struct counter {
 	int sum; /* in struct rtnl_link_stats64; NO_SUM: a part of nothing */
 };
 
-#define NO_SUM		      (-1)
-#define STAT(id, nm, total)   {#nm, offsetof(struct rtnl_link_stats64, total)},
-#define STAT_ALONE(id, nm)    {#nm, NO_SUM},
+#define SUM(field) offsetof(struct rtnl_link_stats64, field)
+#define NO_SUM	   (-1)
 
-static const struct counter tx_stats[] = {XPV_NET_TX_STATS(STAT, STAT_ALONE)};
-static const struct counter rx_stats[] = {XPV_NET_RX_STATS(STAT, STAT_ALONE)};
+static const struct counter tx_stats[] = {
+	[XPV_NET_TX_PACKETS] = {"tx_packets", SUM(tx_packets)},
+	[XPV_NET_TX_BYTES] = {"tx_bytes", SUM(tx_bytes)},
+	[XPV_NET_TX_ERRORS] = {"tx_errors", SUM(tx_errors)},
+	[XPV_NET_TX_DROP_OFFLINE] = {"tx_drop_offline", SUM(tx_dropped)},
+	[XPV_NET_TX_DROP_SIZE] = {"tx_drop_size", SUM(tx_dropped)},
+	[XPV_NET_TX_DROP_MEMORY] = {"tx_drop_memory", SUM(tx_dropped)},
+	[XPV_NET_TX_DROP_UNANSWERED] = {"tx_drop_unanswered", SUM(tx_dropped)},
+	[XPV_NET_TX_BOUNCED] = {"tx_bounced", NO_SUM},
+	[XPV_NET_TX_STOPPED] = {"tx_stopped", NO_SUM},
+	[XPV_NET_TX_XDP] = {"tx_xdp", NO_SUM},
+	[XPV_NET_TX_XDP_FULL] = {"tx_xdp_full", NO_SUM},
+};
+
+static const struct counter rx_stats[] = {
+	[XPV_NET_RX_PACKETS] = {"rx_packets", SUM(rx_packets)},
+	[XPV_NET_RX_BYTES] = {"rx_bytes", SUM(rx_bytes)},
+	[XPV_NET_RX_ERR_STATUS] = {"rx_err_status", SUM(rx_errors)},
+	[XPV_NET_RX_ERR_SIZE] = {"rx_err_size", SUM(rx_errors)},
+	[XPV_NET_RX_ERR_FRAGS] = {"rx_err_frags", SUM(rx_errors)},
+	[XPV_NET_RX_ERR_EXTRA] = {"rx_err_extra", SUM(rx_errors)},
+	[XPV_NET_RX_ERR_HEADER] = {"rx_err_header", SUM(rx_errors)},
+	[XPV_NET_RX_DROP_MEMORY] = {"rx_drop_memory", SUM(rx_dropped)},
+	[XPV_NET_RX_GSO_FIXUPS] = {"rx_gso_fixups", NO_SUM},
+	[XPV_NET_RX_REFILL_RETRIES] = {"rx_refill_retries", NO_SUM},
+	[XPV_NET_RX_XDP_PASS] = {"rx_xdp_pass", NO_SUM},
+	[XPV_NET_RX_XDP_DROP] = {"rx_xdp_drop", NO_SUM},
+	[XPV_NET_RX_XDP_TX] = {"rx_xdp_tx", NO_SUM},
+	[XPV_NET_RX_XDP_REDIRECT] = {"rx_xdp_redirect", NO_SUM},
+	[XPV_NET_RX_XDP_ERRORS] = {"rx_xdp_errors", NO_SUM},
+	[XPV_NET_RX_XDP_COPIED] = {"rx_xdp_copied", NO_SUM},
+	[XPV_NET_RX_XDP_GENERIC] = {"rx_xdp_generic", NO_SUM},
+};
 
 static_assert(ARRAY_SIZE(tx_stats) == XPV_NET_NR_TX_STATS);
 static_assert(ARRAY_SIZE(rx_stats) == XPV_NET_NR_RX_STATS);

@@ -12,58 +12,40 @@
 
 #include <linux/u64_stats_sync.h>
 
-/* Name, and the sum that it is a part of: a field of rtnl_link_stats64. */
-#define XPV_NET_TX_STATS(X, ALONE)                                            \
-	X(TX_PACKETS, tx_packets, tx_packets)                                  \
-	X(TX_BYTES, tx_bytes, tx_bytes)                                        \
-	/* the backend's answer */                                             \
-	X(TX_ERRORS, tx_errors, tx_errors)                                     \
-	X(TX_DROP_OFFLINE, tx_drop_offline, tx_dropped)                        \
-	X(TX_DROP_SIZE, tx_drop_size, tx_dropped)                              \
-	X(TX_DROP_MEMORY, tx_drop_memory, tx_dropped)                          \
-	/* not answered when the connection ended */                           \
-	X(TX_DROP_UNANSWERED, tx_drop_unanswered, tx_dropped)                  \
-	/* copied to pages of their own */                                     \
-	ALONE(TX_BOUNCED, tx_bounced)                                          \
-	/* the ring was full */                                                \
-	ALONE(TX_STOPPED, tx_stopped)                                          \
-	/* of all packets, those from XDP; and those it could not place */     \
-	ALONE(TX_XDP, tx_xdp)                                                  \
-	ALONE(TX_XDP_FULL, tx_xdp_full)
-
-#define XPV_NET_RX_STATS(X, ALONE)                                            \
-	X(RX_PACKETS, rx_packets, rx_packets)                                  \
-	X(RX_BYTES, rx_bytes, rx_bytes)                                        \
-	/* the backend's packet makes no sense */                              \
-	X(RX_ERR_STATUS, rx_err_status, rx_errors)                             \
-	X(RX_ERR_SIZE, rx_err_size, rx_errors)                                 \
-	X(RX_ERR_FRAGS, rx_err_frags, rx_errors)                               \
-	X(RX_ERR_EXTRA, rx_err_extra, rx_errors)                               \
-	X(RX_ERR_HEADER, rx_err_header, rx_errors)                             \
-	X(RX_DROP_MEMORY, rx_drop_memory, rx_dropped)                          \
-	/* GSO without csum_blank */                                           \
-	ALONE(RX_GSO_FIXUPS, rx_gso_fixups)                                    \
-	ALONE(RX_REFILL_RETRIES, rx_refill_retries)                            \
-	ALONE(RX_XDP_PASS, rx_xdp_pass)                                        \
-	ALONE(RX_XDP_DROP, rx_xdp_drop)                                        \
-	ALONE(RX_XDP_TX, rx_xdp_tx)                                            \
-	ALONE(RX_XDP_REDIRECT, rx_xdp_redirect)                                \
-	/* aborted, unknown, or an action that failed */                       \
-	ALONE(RX_XDP_ERRORS, rx_xdp_errors)                                    \
-	/* moved for headroom, tailroom or to be in one piece */               \
-	ALONE(RX_XDP_COPIED, rx_xdp_copied)                                    \
-	/* too long for one page: run on the skb */                            \
-	ALONE(RX_XDP_GENERIC, rx_xdp_generic)
-
-#define XPV_NET_STAT_ENUM(id, name, sum) XPV_NET_##id,
-#define XPV_NET_STAT_ENUM_ALONE(id, name) XPV_NET_##id,
-enum {
-	XPV_NET_TX_STATS(XPV_NET_STAT_ENUM, XPV_NET_STAT_ENUM_ALONE)
+enum xpv_net_tx_stat {
+	XPV_NET_TX_PACKETS,
+	XPV_NET_TX_BYTES,
+	XPV_NET_TX_ERRORS, /* by the backend's answer */
+	XPV_NET_TX_DROP_OFFLINE,
+	XPV_NET_TX_DROP_SIZE,
+	XPV_NET_TX_DROP_MEMORY,
+	XPV_NET_TX_DROP_UNANSWERED, /* when the connection ended */
+	XPV_NET_TX_BOUNCED,	    /* copied to pages of their own */
+	XPV_NET_TX_STOPPED,	    /* the ring was full */
+	XPV_NET_TX_XDP,		    /* of all packets, those from XDP */
+	XPV_NET_TX_XDP_FULL,	    /* and those that found no room */
 	XPV_NET_NR_TX_STATS,
 };
 
-enum {
-	XPV_NET_RX_STATS(XPV_NET_STAT_ENUM, XPV_NET_STAT_ENUM_ALONE)
+enum xpv_net_rx_stat {
+	XPV_NET_RX_PACKETS,
+	XPV_NET_RX_BYTES,
+	/* The backend's packet makes no sense. */
+	XPV_NET_RX_ERR_STATUS,
+	XPV_NET_RX_ERR_SIZE,
+	XPV_NET_RX_ERR_FRAGS,
+	XPV_NET_RX_ERR_EXTRA,
+	XPV_NET_RX_ERR_HEADER,
+	XPV_NET_RX_DROP_MEMORY,
+	XPV_NET_RX_GSO_FIXUPS, /* GSO without csum_blank */
+	XPV_NET_RX_REFILL_RETRIES,
+	XPV_NET_RX_XDP_PASS,
+	XPV_NET_RX_XDP_DROP,
+	XPV_NET_RX_XDP_TX,
+	XPV_NET_RX_XDP_REDIRECT,
+	XPV_NET_RX_XDP_ERRORS,	/* aborted, unknown, or it failed */
+	XPV_NET_RX_XDP_COPIED,	/* for room, or to be in one piece */
+	XPV_NET_RX_XDP_GENERIC, /* too long for a page: run on the skb */
 	XPV_NET_NR_RX_STATS,
 };
 
