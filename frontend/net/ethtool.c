@@ -38,10 +38,9 @@ static int net_set_channels(struct net_device *netdev,
 {
 	struct xpv_net_device *dev = netdev_priv(netdev);
 
-	if (channels->combined_count == dev->nr_queues)
-		return 0;
 	dev->wanted_queues = channels->combined_count;
-	return xpv_net_reconnect(dev);
+	return dev->wanted_queues == dev->nr_queues ? 0 :
+						      xpv_net_reconnect(dev);
 }
 
 static void net_get_ringparam(struct net_device *netdev,

@@ -4,6 +4,8 @@
  * not offer is taken away by xpv_net_fix_features(). RXCSUM has no switch:
  * backends are told once, by a key, that blank checksums are welcome.
  */
+#include <linux/if_vlan.h>
+
 #include "netfront.h"
 
 #define OFFLOADS                                                               \
@@ -73,5 +75,5 @@ netdev_features_t xpv_net_features_check(struct sk_buff *skb,
 	    skb_checksum_start_offset(skb) + skb->csum_offset + 2 >
 		    CHECKSUM_HEADERS)
 		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
-	return features;
+	return vlan_features_check(skb, features);
 }

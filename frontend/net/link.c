@@ -93,7 +93,6 @@ static void link_goes_up(struct xpv_net_device *dev)
 {
 	int err;
 
-	rtnl_lock();
 	netif_carrier_on(dev->netdev);
 	if (dev->netdev->features & NETIF_F_RXHASH) {
 		err = xpv_net_rss_apply(dev);
@@ -101,21 +100,22 @@ static void link_goes_up(struct xpv_net_device *dev)
 			netdev_warn(dev->netdev, "hashing in the backend: %d\n",
 				    err);
 	}
-	rtnl_unlock();
 	schedule_delayed_work(&dev->announce_work, 0);
 	xpv_net_mcast_sync(dev);
 }
 
 void xpv_net_follow_carrier(struct xpv_net_device *dev, enum xpv_state back)
 {
-	bool up = link_is_up(dev, back);
+	bool up;
 
-	if (up == netif_carrier_ok(dev->netdev))
-		return;
-	if (up)
+	/* Our own state does not change meanwhile. */
+	rtnl_lock();
+	up = link_is_up(dev, back);
+	if (up && !netif_carrier_ok(dev->netdev))
 		link_goes_up(dev);
-	else
+	else if (!up)
 		netif_carrier_off(dev->netdev);
+	rtnl_unlock();
 }
 
 /*

@@ -85,7 +85,7 @@ static bool wait_for_backend(struct xpv_net_device *dev, unsigned long states)
 	for (;;) {
 		int state = xenbus_read_driver_state(dev->xbdev->otherend);
 
-		if (states & BIT(state))
+		if (state < XPV_STATES && states & BIT(state))
 			return true;
 		if (time_after(jiffies, deadline))
 			return false;
