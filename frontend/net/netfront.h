@@ -97,6 +97,7 @@ struct xpv_net_rx_packet {
 	u16 flags;	 /* of its first slot */
 	u8 gso_type;	 /* enum xpv_netif_gso_type */
 	u16 gso_size;
+	u16 headroom; /* counted in slots with offset 0 */
 	bool has_hash;
 	u8 hash_type; /* enum xpv_hash_type */
 	u32 hash;

@@ -109,7 +109,27 @@ static void add_gso(struct xpv_net_rx_packet *pkt,
 	pkt->gso_type = extra->gso.type;
 }
 
-/* The headroom of XDP needs no extra to be known: it is in the offset. */
+/*
+ * Room for XDP before the bytes of each slot. Backends that count the room as
+ * received bytes (xen-netback: offset 0, and the status has both) are told from
+ * those that state it as the offset.
+ */
+static void add_headroom(struct xpv_net_rx_packet *pkt, u16 headroom)
+{
+	struct xpv_net_rx_frag *first = &pkt->frag[0];
+
+	pkt->headroom = headroom;
+	if (!pkt->nr_frags || first->offset)
+		return;
+	if (first->len <= headroom) {
+		pkt->bad = XPV_NET_RX_ERR_EXTRA;
+		return;
+	}
+	first->offset = headroom;
+	first->len -= headroom;
+	pkt->len -= headroom;
+}
+
 static void add_extra(struct xpv_net_rx_packet *pkt,
 		      const struct xpv_netif_extra *extra)
 {
@@ -123,6 +143,7 @@ static void add_extra(struct xpv_net_rx_packet *pkt,
 		memcpy(&pkt->hash, extra->hash.value, sizeof(pkt->hash));
 		break;
 	case XPV_EXTRA_XDP:
+		add_headroom(pkt, extra->xdp.headroom);
 		break;
 	default:
 		pkt->bad = XPV_NET_RX_ERR_EXTRA;
@@ -132,12 +153,12 @@ static void add_extra(struct xpv_net_rx_packet *pkt,
 
 /* 0, or the counter of what is wrong with this slot of @pkt. */
 static u8 check_data(const struct xpv_net_rx_packet *pkt,
-		     const struct xpv_netif_rx_response *rsp)
+		     const struct xpv_netif_rx_response *rsp, int skip)
 {
 	if (rsp->status < 0)
 		return XPV_NET_RX_ERR_STATUS;
-	if (rsp->offset + rsp->status > XPV_PAGE_SIZE ||
-	    pkt->len + rsp->status > XPV_NETIF_MAX_PACKET)
+	if (rsp->status < skip || rsp->offset + rsp->status > XPV_PAGE_SIZE ||
+	    pkt->len + rsp->status - skip > XPV_NETIF_MAX_PACKET)
 		return XPV_NET_RX_ERR_SIZE;
 	if (rsp->status && pkt->nr_frags == ARRAY_SIZE(pkt->frag))
 		return XPV_NET_RX_ERR_FRAGS;
@@ -148,17 +169,18 @@ static u8 check_data(const struct xpv_net_rx_packet *pkt,
 static bool add_data(struct xpv_net_rx_packet *pkt,
 		     const struct xpv_netif_rx_response *rsp, struct page *page)
 {
-	static_assert(!XPV_NET_RX_PACKETS, "0 is no error");
+	int skip = rsp->offset ? 0 : pkt->headroom;
 
+	static_assert(!XPV_NET_RX_PACKETS, "0 is no error");
 	if (!pkt->bad)
-		pkt->bad = check_data(pkt, rsp);
-	if (pkt->bad || !rsp->status)
+		pkt->bad = check_data(pkt, rsp, skip);
+	if (pkt->bad || rsp->status == skip)
 		return false;
-	pkt->len += rsp->status;
+	pkt->len += rsp->status - skip;
 	pkt->frag[pkt->nr_frags++] = (struct xpv_net_rx_frag){
 		.page = page,
-		.offset = rsp->offset,
-		.len = rsp->status,
+		.offset = rsp->offset + skip,
+		.len = rsp->status - skip,
 	};
 	return true;
 }

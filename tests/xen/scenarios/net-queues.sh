@@ -45,6 +45,7 @@ counter() { guest_run a "ethtool -S eth0" | awk -v name="_$1:\$" '$1 ~ name { su
 
 make_bridge xenbr0 192.168.77.1/24
 ip -6 addr add fd77::1/64 dev xenbr0 nodad
+offer_queues "$expect"
 guest_create a --vcpus "$queues" --vif xenbr0
 guest_address a eth0 192.168.77.2/24
 guest_must a "ip -6 addr add fd77::2/64 dev eth0 nodad"

@@ -7,11 +7,6 @@
 moves=60	# chunks of a stream
 chunk=65536
 
-max_queues() { # of the backend, for devices to come; only the stock one can be told while it runs
-	# shellcheck disable=SC2154
-	[[ $back != stock ]] || echo "$1" >/sys/module/xen_netback/parameters/max_queues
-}
-
 queues_of_guest() { guest_run a 'ls -d /sys/class/net/eth0/queues/tx-* | wc -l'; }
 
 move() {
@@ -26,10 +21,11 @@ move() {
 feed="for i in \$(seq $moves); do head -c $chunk /dev/urandom >/tmp/chunk; cat /tmp/chunk; cat /tmp/chunk >&2; sleep 0.3; done"
 
 make_bridge xenbr0 192.168.77.1/24
-max_queues 4
-guest_create a --vcpus 4 --mem 160 --vif "bridge=xenbr0,mac=00:16:3e:00:77:09"
+offer_queues 4
+guest_create a --vcpus 4 --mem 256 --vif "bridge=xenbr0,mac=00:16:3e:00:77:09"
 guest_address a eth0 192.168.77.2/24
 guest_ping a 192.168.77.1
+# shellcheck disable=SC2154
 [[ $back != stock ]] || assert_equal "$(queues_of_guest)" 4 "queues before the move"
 
 guest_must a "(socat -u TCP-LISTEN:5000 OPEN:/tmp/in,creat,trunc; touch /tmp/in.done) >/dev/null 2>&1 &"
@@ -40,7 +36,7 @@ guest_must a "(eval '$feed' 2>/tmp/out | socat -u - TCP:192.168.77.1:5001; touch
 (eval "${feed//\/tmp\/chunk/$WORK/chunk}" 2>"$WORK/out" | timeout 300 socat -u - TCP:192.168.77.2:5000) &
 sender=$!
 nap 4
-move max_queues 2
+move offer_queues 2
 [[ $back != stock ]] || assert_equal "$(queues_of_guest)" 2 "queues after the move"
 wait $receiver || fail "dom0: receiver gave $?"
 wait $sender || fail "dom0: sender gave $?"
@@ -52,7 +48,7 @@ assert_equal "$(guest_run a 'sha256sum </tmp/in')" "$(sha256sum <"$WORK/out")" "
 # heard: an entry that nobody here has asked for
 echo 1 >/proc/sys/net/ipv4/conf/xenbr0/arp_accept
 quiet() {
-	max_queues 4
+	offer_queues 4
 	ip neigh flush dev xenbr0
 	assert_fails heard
 }
