@@ -62,7 +62,7 @@ for mtu in $mtus; do
 	# shellcheck disable=SC2154
 	[[ $front = ours ]] || guest_must a "ip link set eth0 mtu $mtu"
 	wait_until 5 guest_run a "test \$(cat /sys/class/net/eth0/mtu) = $mtu" || fail "the guest's MTU is not $mtu"
-	ping_guest 192.168.77.2 -M "do" -s $((mtu - 28))
+	ping_guest 192.168.77.2 -s $((mtu - 28))
 	exchange "MTU $mtu"
 done
 
