@@ -33,6 +33,8 @@ more() { # WHAT BEFORE NOW AT-LEAST
 
 make_bridge xenbr0 192.168.77.1/24
 make_bridge xenbr1
+# vifs have one address, and so would both bridges: xenbr1 would take what is for dom0
+ip link set xenbr0 address 02:00:00:00:77:01
 guest_create a --vcpus "${queues:-2}" --vif xenbr0 --vif xenbr1
 guest_address a eth0 192.168.77.2/24
 guest_must a "ip link set eth1 up"
