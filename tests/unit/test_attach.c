@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -138,6 +139,36 @@ START_TEST(connect_and_again)
 }
 END_TEST
 
+/* Not offered: whatever the frontend says, no page stays mapped. */
+START_TEST(no_persistent_grants)
+{
+	const struct userblk_config c = {.data_pages = 65, .persistent = true};
+	struct hyper *guest = open_guest();
+	struct xpv_blk_request req = {.op = XPV_BLKIF_WRITE};
+	int status = RIG_STATUS_NONE;
+	struct attach a;
+	char target[256];
+	struct vdev d;
+	void *page;
+
+	snprintf(target, sizeof(target), "file:%s?persistent=off", host.disk);
+	d = vbd_add(&host, GUEST, RIG_DISK, target, "w");
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	begin(&a, guest, &d, &c);
+	ck_assert_uint_eq(a.disk.persistent, 0);
+	check_data(&a, 0, 64);
+	userblk_segments(a.fe, &req, 0, 1);
+	page = guest->ops->share(guest, 0, 1, true, &req.seg[0].gref);
+	ck_assert_ptr_nonnull(page);
+	ck_assert_int_eq(userblk_call(a.fe, 0, &req, WAIT, &status), 0);
+	ck_assert_int_eq(status, XPV_BLKIF_OKAY);
+	ck_assert_int_eq(guest->ops->unshare(guest, page, 1), 0);
+	end(&a);
+	hyper_close(guest);
+}
+END_TEST
+
 START_TEST(read_only)
 {
 	struct vdev d = vbd_add(&host, GUEST, RIG_DISK, host.disk, "r");
@@ -167,6 +198,7 @@ Suite *attach_suite(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, connect_and_again);
+	tcase_add_test(c, no_persistent_grants);
 	tcase_add_test(c, read_only);
 	suite_add_tcase(s, c);
 	return s;

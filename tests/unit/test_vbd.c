@@ -208,12 +208,13 @@ static void fill_ring(unsigned int queue, enum xpv_blkif_op op)
 
 START_TEST(full_rings)
 {
-	const struct shape *s = &shapes[_i];
+	const struct shape *s = &shapes[_i / 2];
 	struct rig_options o = {
 		.sectors = 8192,
 		.front = {.ring_order = s->ring_order,
 			  .nr_queues = s->nr_queues,
 			  .x86_32 = s->x86_32,
+			  .persistent = _i % 2,
 			  .data_pages = 512},
 	};
 	size_t bytes;
@@ -439,7 +440,7 @@ Suite *vbd_suite(void)
 	c = tcase_create("shapes");
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, full_rings, 0,
-			    sizeof(shapes) / sizeof(shapes[0]));
+			    2 * sizeof(shapes) / sizeof(shapes[0]));
 	tcase_add_loop_test(c, sectors_of_4096, 0, 4);
 	suite_add_tcase(s, c);
 	return s;

@@ -541,6 +541,47 @@ START_TEST(revoked_in_flight)
 }
 END_TEST
 
+static void write_gref(uint32_t ref, int status)
+{
+	struct xpv_blk_request req = {.id = 1, .op = XPV_BLKIF_WRITE};
+
+	userblk_segments(script.fe, &req, 0, 1);
+	req.seg[0].gref = ref;
+	script_send(0, &req);
+	script_turns();
+	if (status == XPV_BLKIF_OKAY)
+		ck_assert(stamped(script_next(STORAGE_WRITE), 2));
+	script_answer_all(NULL);
+	script_expect(0, 1, status);
+}
+
+/* One reference, one page after the other: never the one before. */
+START_TEST(gref_of_another_page)
+{
+	const struct hyper_ops *ops = script.guest->ops;
+	uint32_t ref, again;
+	unsigned int i;
+	void *mem;
+
+	for (i = 0; i < 4; i++) {
+		mem = ops->share(script.guest, 0, 1, true, &again);
+		ck_assert_ptr_nonnull(mem);
+		if (i)
+			ck_assert_uint_eq(again, ref);
+		ref = again;
+		rig_stamp(mem, 4096, 0, 2);
+		write_gref(ref, XPV_BLKIF_OKAY);
+		/* After it was seen to be none, it is copied for a while. */
+		ck_assert_int_eq(!kept_at(kept(), ref), i % 2);
+		use(0, 1);
+		script_pass(KEPT_UNUSED_MS);
+		ck_assert_int_eq(ops->unshare(script.guest, mem, 1), 0);
+		if (i % 2 == 0)
+			write_gref(ref, XPV_BLKIF_ERROR);
+	}
+}
+END_TEST
+
 /* ---- endings ---- */
 
 START_TEST(disconnect_unmaps)
@@ -629,6 +670,7 @@ Suite *vbd_kept_suite(void)
 	tcase_add_test(c, read_only_page);
 	tcase_add_test(c, descriptors_are_copied);
 	tcase_add_test(c, revoked_in_flight);
+	tcase_add_test(c, gref_of_another_page);
 	tcase_add_loop_test(c, disconnect_unmaps, 0, 2);
 	tcase_add_test(c, broken_unmaps);
 	suite_add_tcase(s, c);
