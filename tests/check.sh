@@ -115,7 +115,7 @@ bench_smoke() {
 
 # Our pair in full, PV and PVH; the other pairings on data; the second kernel series; what admins get wrong.
 part_lab() {
-	local runs=(:base :base@type=pvh disk-data@script=block-xpv disk-hotplug@script=block-xpv bad-input demo) type kernel
+	local runs=(:base :base@type=pvh disk-data@script=block-xpv disk-hotplug@script=block-xpv disk-grants@front=stock bad-input demo) type kernel
 	for type in pv pvh; do runs+=(":pair@front=stock,type=$type"); done
 	for kernel in $(tests/kernels.sh all | tail -n +2); do
 		runs+=(disk-hotplug@kernel="$kernel" net-hotplug@kernel="$kernel" ":pair@kernel=$kernel")
