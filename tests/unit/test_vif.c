@@ -241,30 +241,13 @@ START_TEST(rx_every_length)
 }
 END_TEST
 
-static struct virtio_net_hdr header(const struct netframe *f, uint16_t mss)
-{
-	struct virtio_net_hdr hdr = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.csum_start = (uint16_t)netframe_l4_at(f),
-		.csum_offset = (uint16_t)netframe_csum_offset(f),
-	};
-
-	if (mss) {
-		hdr.gso_type = f->v6 ? VIRTIO_NET_HDR_GSO_TCPV6
-				     : VIRTIO_NET_HDR_GSO_TCPV4;
-		hdr.gso_size = mss;
-		hdr.hdr_len = (uint16_t)netframe_hdr_len(f);
-	}
-	return hdr;
-}
-
 /* The guest takes frames whose checksum is still to be done. */
 START_TEST(rx_checksum_left_to_guest)
 {
 	struct netframe f = {
 		.v6 = _i & 1, .udp = _i & 2, .blank = true, .payload = 777};
 	uint32_t len = netframe_build(sent, &f, 1);
-	struct virtio_net_hdr hdr = header(&f, 0);
+	struct virtio_net_hdr hdr = rig_header(&f, 0);
 
 	usernet_post(rig.u, USERNET_SLOTS);
 	usernet_push(rig.u);
@@ -287,7 +270,7 @@ START_TEST(rx_checksum_done_for_guest)
 			     .blank = true,
 			     .payload = 777};
 	uint32_t len = netframe_build(sent, &f, 1);
-	struct virtio_net_hdr hdr = header(&f, 0);
+	struct virtio_net_hdr hdr = rig_header(&f, 0);
 
 	rig.guest.csum_ipv4 = _i & 8;
 	rig.guest.csum_ipv6 = false;
@@ -317,7 +300,7 @@ START_TEST(rx_gso)
 
 		f.payload = payloads[i];
 		len = netframe_build(sent, &f, i);
-		hdr = header(&f, 1448);
+		hdr = rig_header(&f, 1448);
 		usernet_post(rig.u, USERNET_SLOTS);
 		usernet_push(rig.u);
 		ck_assert(rig_write(&rig, &hdr, sent, len));
@@ -335,7 +318,7 @@ START_TEST(rx_gso_cut_for_guest)
 {
 	struct netframe f = {.v6 = _i & 1, .blank = true, .payload = 60000};
 	uint32_t len = netframe_build(sent, &f, 1), at = 0;
-	struct virtio_net_hdr hdr = header(&f, 1000);
+	struct virtio_net_hdr hdr = rig_header(&f, 1000);
 
 	rig.guest.gso_tcpv4 = false;
 	rig.guest.gso_tcpv6 = false;
@@ -367,7 +350,7 @@ END_TEST
 START_TEST(rx_waits_for_slots)
 {
 	struct netframe f = {.blank = true, .payload = 30000};
-	struct virtio_net_hdr hdr = header(&f, 1448);
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
 	uint32_t len;
 
 	for (uint32_t i = 0; i < 20; i++) {

@@ -17,21 +17,6 @@
 #define FIN_PSH	  0x09
 #define CWR	  0x80
 
-static struct virtio_net_hdr header(const struct netframe *f, uint16_t mss,
-				    bool ecn)
-{
-	return (struct virtio_net_hdr){
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.csum_start = (uint16_t)netframe_l4_at(f),
-		.csum_offset = (uint16_t)netframe_csum_offset(f),
-		.gso_type = (f->v6 ? VIRTIO_NET_HDR_GSO_TCPV6
-				   : VIRTIO_NET_HDR_GSO_TCPV4) |
-			    (ecn ? VIRTIO_NET_HDR_GSO_ECN : 0),
-		.gso_size = mss,
-		.hdr_len = (uint16_t)netframe_hdr_len(f),
-	};
-}
-
 static uint32_t seq(const uint8_t *tcp)
 {
 	uint32_t wire;
@@ -70,7 +55,7 @@ static uint32_t expect_segment(const struct netframe *f, uint32_t at)
 static void cut(const struct netframe *f, uint16_t mss, unsigned int slots)
 {
 	uint32_t len = netframe_build(sent, f, mss), at = 0;
-	struct virtio_net_hdr hdr = header(f, mss, false);
+	struct virtio_net_hdr hdr = rig_header(f, mss);
 
 	sent[netframe_l4_at(f) + TCP_FLAGS] |= FIN_PSH;
 	ck_assert(rig_write(&rig, &hdr, sent, len));
@@ -117,7 +102,7 @@ START_TEST(order_is_kept)
 {
 	struct netframe f = {.vlan = true, .blank = true, .payload = 30000};
 	uint32_t len = netframe_build(sent, &f, 1), at = 0;
-	struct virtio_net_hdr hdr = header(&f, 1448, false);
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
 
 	netframe_plain(got, 60, 1);
 	ck_assert(rig_write(&rig, NULL, got, 60));
@@ -143,7 +128,7 @@ START_TEST(half_cut_is_forgotten)
 {
 	struct netframe f = {.vlan = true, .blank = true, .payload = 30000};
 	uint32_t len = netframe_build(sent, &f, 1);
-	struct virtio_net_hdr hdr = header(&f, 1448, false);
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
 
 	usernet_post(rig.u, 3);
 	usernet_push(rig.u);

@@ -365,14 +365,7 @@ START_TEST(rx_bad_gref)
 {
 	struct netframe f = {.blank = true, .payload = 40000};
 	uint32_t len = netframe_build(sent, &f, 1);
-	struct virtio_net_hdr hdr = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-		.csum_start = (uint16_t)netframe_l4_at(&f),
-		.csum_offset = 16,
-		.gso_size = 1448,
-		.hdr_len = (uint16_t)netframe_hdr_len(&f),
-	};
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
 
 	for (unsigned int bad = 0; bad < 11; bad++) {
 		for (unsigned int i = 0; i < 11; i++)

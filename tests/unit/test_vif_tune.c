@@ -304,14 +304,7 @@ START_TEST(headroom_changes_under_waiting_frames)
 {
 	struct netframe f = {.blank = true, .payload = 60000};
 	uint32_t len = netframe_build(sent, &f, 1);
-	struct virtio_net_hdr hdr = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-		.csum_start = (uint16_t)netframe_l4_at(&f),
-		.csum_offset = 16,
-		.gso_size = 1448,
-		.hdr_len = (uint16_t)netframe_hdr_len(&f),
-	};
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
 
 	usernet_post(rig.u, 15);
 	usernet_push(rig.u);

@@ -52,3 +52,20 @@ TCase *rig_case(Suite *s, const char *name, enum rig_kind kind)
 	tcase_set_timeout(tc, 120);
 	return tc;
 }
+
+struct virtio_net_hdr rig_header(const struct netframe *f, uint16_t mss)
+{
+	struct virtio_net_hdr hdr = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = (uint16_t)netframe_l4_at(f),
+		.csum_offset = (uint16_t)netframe_csum_offset(f),
+	};
+
+	if (mss) {
+		hdr.gso_type = f->v6 ? VIRTIO_NET_HDR_GSO_TCPV6
+				     : VIRTIO_NET_HDR_GSO_TCPV4;
+		hdr.gso_size = mss;
+		hdr.hdr_len = (uint16_t)netframe_hdr_len(f);
+	}
+	return hdr;
+}

@@ -3,6 +3,7 @@
 #ifndef XPV_TESTS_VIFCASE_H
 #define XPV_TESTS_VIFCASE_H
 
+#include "netframe.h"
 #include "netrig.h"
 
 /*
@@ -26,5 +27,8 @@ enum rig_kind {
 };
 #define RIG_QUEUES 4
 TCase *rig_case(Suite *s, const char *name, enum rig_kind kind);
+
+/* What the host's kernel says of a frame that is @f, blank; @mss 0: no GSO. */
+struct virtio_net_hdr rig_header(const struct netframe *f, uint16_t mss);
 
 #endif
