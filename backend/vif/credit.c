@@ -16,6 +16,7 @@ void credit_set(struct credit *c, uint64_t bytes, uint64_t usec, uint64_t now)
 	c->left = full(c);
 	c->counted = now;
 	c->waiting = 0;
+	c->next = 0;
 }
 
 void credit_forget_queues(struct credit *c)
@@ -61,4 +62,9 @@ bool credit_take(struct credit *c, unsigned int queue, uint32_t size,
 	}
 	c->waiting |= 1u << queue;
 	return false;
+}
+
+void credit_return(struct credit *c, uint32_t size)
+{
+	c->left += (credit_units)size * c->usec;
 }

@@ -41,5 +41,7 @@ void credit_forget_queues(struct credit *c);
  */
 bool credit_take(struct credit *c, unsigned int queue, uint32_t size,
 		 uint64_t now, uint64_t *wait_usec);
+/* @size bytes were taken and have not left. */
+void credit_return(struct credit *c, uint32_t size);
 
 #endif

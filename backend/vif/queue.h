@@ -48,6 +48,7 @@ struct tx_packet {
 	uint16_t gso_size;
 	int16_t status;
 	bool send; /* it carries a packet, and so far a good one */
+	uint32_t size; /* of the packet */
 	uint16_t frame; /* in the batch */
 	uint16_t frag; /* the first of its own among tx_frags */
 	uint16_t nr_frags;

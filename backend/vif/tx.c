@@ -64,6 +64,7 @@ static void add_packet(struct vif_queue *q, const struct xpv_net_packet *pkt,
 	out->csum_blank = pkt->csum_blank;
 	out->gso_type = pkt->gso_type;
 	out->gso_size = pkt->gso_size;
+	out->size = pkt->size;
 	/* Of a packet to a switch, the header is all that is looked at. */
 	port_batch_add(&q->tx_batch, q->lan && pkt->size > MAIL_HEADER
 					     ? MAIL_HEADER
@@ -253,6 +254,10 @@ static void serve(struct vif_queue *q, unsigned int packets, unsigned int used)
 
 		if (done < packets)
 			used = q->tx_packets[done].at;
+		for (unsigned int i = done; i < packets; i++)
+			if (q->tx_packets[i].send)
+				credit_return(&q->vif->credit,
+					      q->tx_packets[i].size);
 		xpv_back_skip(&q->tx, used);
 		port_batch_reset(&q->tx_batch);
 		return;

@@ -312,6 +312,16 @@ void rig_teardown(struct netrig *rig)
 	hyper_local_destroy(rig->machine);
 }
 
+static bool any_received(struct netrig *rig)
+{
+	static struct usernet_frame frame;
+
+	for (unsigned int i = 0; i < rig->guest.nr_queues; i++)
+		if (usernet_receive(rig->queue[i], &frame) == 1)
+			return true;
+	return false;
+}
+
 /*
  * The kernel notices the carrier a moment later, and drops frames until then:
  * send one to the guest until it arrives.
@@ -319,15 +329,16 @@ void rig_teardown(struct netrig *rig)
 static void wait_link(struct netrig *rig)
 {
 	uint8_t probe[60] = {0x04, 0, 0, 0, 0, 1, 0x04, 0, 0, 0, 0, 2, 0x88};
-	struct usernet_frame frame;
 
-	usernet_post(rig->u, 1);
-	usernet_push(rig->u);
+	for (unsigned int i = 0; i < rig->guest.nr_queues; i++) {
+		usernet_post(rig->queue[i], 1);
+		usernet_push(rig->queue[i]);
+	}
 	for (int i = 0; i < 200; i++) {
 		ck_assert(rig_write(rig, NULL, probe, sizeof(probe)));
 		for (int n = 0; n < 20; n++) {
 			rig_turns(rig, 1);
-			if (usernet_receive(rig->u, &frame))
+			if (any_received(rig))
 				return;
 			usleep(1000);
 		}

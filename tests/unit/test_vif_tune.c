@@ -73,6 +73,22 @@ START_TEST(rate_is_exact)
 }
 END_TEST
 
+/* What has not left after all can leave later. */
+START_TEST(returned_credit)
+{
+	struct credit c;
+	uint64_t wait;
+
+	credit_set(&c, 1000, 1000, 0);
+	for (int i = 0; i < 1000; i++) {
+		ck_assert(credit_take(&c, 0, 65535, 0, &wait));
+		credit_return(&c, 65535);
+	}
+	ck_assert(credit_take(&c, 0, CREDIT_MIN_BURST, 0, &wait));
+	ck_assert(!credit_take(&c, 0, 1, 0, &wait));
+}
+END_TEST
+
 /* Saved credit ends at a burst, however long the silence and after wraps. */
 START_TEST(silence_saves_a_burst)
 {
@@ -334,6 +350,7 @@ Suite *vif_tune_suite(void)
 	tcase_add_test(tc, no_rate_no_limit);
 	tcase_add_loop_test(tc, rate_is_exact, 0, 7);
 	tcase_add_test(tc, silence_saves_a_burst);
+	tcase_add_test(tc, returned_credit);
 	tcase_add_test(tc, queues_share_the_credit);
 	tc = rig_case(s, "tune", RIG_INSIDE);
 	if (!tc)
