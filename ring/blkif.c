@@ -252,6 +252,14 @@ void xpv_blkif_encode_seg(const struct xpv_blk_seg *seg, void *page,
 	put(page, index * XPV_BLKIF_SEG_SIZE, wire, sizeof(wire));
 }
 
+uint32_t xpv_blkif_seg_gref(const void *page, unsigned int index)
+{
+	uint32_t gref;
+
+	get(&gref, page, index * XPV_BLKIF_SEG_SIZE + SEG_GREF, sizeof(gref));
+	return gref;
+}
+
 static void encode_direct(const struct xpv_blkif_abi *abi,
 			  const struct xpv_blk_request *req, uint8_t *slot)
 {

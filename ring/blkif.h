@@ -178,6 +178,8 @@ void xpv_blkif_encode(const struct xpv_blkif_abi *abi,
 /* Write segment @index into an indirect page. */
 void xpv_blkif_encode_seg(const struct xpv_blk_seg *seg, void *page,
 			  unsigned int index);
+/* The grant reference of segment @index there. */
+uint32_t xpv_blkif_seg_gref(const void *page, unsigned int index);
 
 /* A response as our code sees it. */
 struct xpv_blk_response {

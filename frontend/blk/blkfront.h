@@ -8,12 +8,13 @@
  *	step		the state machine of connect.c, close() included
  *	attach		puts the new disk into the system (scans partitions)
  *	replay		submits again what must be split anew (recover.c)
+ *	regroup		gives the disk as many hardware queues as rings
  *	watchdog	cuts the rings of a broken or stalled backend (close.c)
  *	resume		of the driver, after a restore or a migration
- *	interrupt	takes responses (complete.c)
+ *	interrupt	takes responses (complete.c); so do poll and timeout
  *
- * step, attach and replay may wait for I/O; xenwatch, watchdog and resume may
- * not, and neither may anyone who holds `mutex`.
+ * step, attach, replay and regroup may wait for I/O; xenwatch, watchdog and
+ * resume may not, and neither may anyone who holds `mutex`.
  */
 #ifndef XPV_BLKFRONT_H
 #define XPV_BLKFRONT_H
@@ -21,8 +22,8 @@
 #include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/interrupt.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -34,11 +35,31 @@
 #include "../../ring/ring.h"
 #include "../../ring/xenbus.h"
 
-/* Segments of one request: a page, a grant and a page of the peer's each. */
-#define XPV_BLK_MAX_SEGS  32u
-#define XPV_BLK_MAX_PAGES (1u << XPV_BLKIF_MAX_RING_ORDER)
+#define XPV_BLK_MAJOR	   202
+#define XPV_BLK_MAX_QUEUES 16u
+#define XPV_BLK_MAX_PAGES  (1u << XPV_BLKIF_MAX_RING_ORDER)
+/* Segments of an indirect request: their descriptors fill one page. */
+#define XPV_BLK_MAX_SEGS   XPV_BLKIF_SEGS_PER_PAGE
+/*
+ * Pages of one queue that stand in for others: 4 MiB in flight. The stock
+ * backend keeps 1056 grants mapped, these and the segment pages of a ring of
+ * one page.
+ */
+#define XPV_BLK_MAX_BOUNCE 1024u
 /* In place of a wire operation: the backend needs no flush, or has none. */
-#define XPV_BLK_NO_FLUSH  0u
+#define XPV_BLK_NO_FLUSH   0u
+
+static_assert(PAGE_SIZE == XPV_PAGE_SIZE, "a segment is a page");
+
+/* What the administrator wants: module parameters, within their limits. */
+struct xpv_blk_wish {
+	unsigned int irq_queues;
+	unsigned int poll_queues;
+	unsigned int ring_order;
+	u32 max_indirect;
+	bool persistent;
+	bool trusted;
+};
 
 /* What the backend offers, read when it connects. */
 struct xpv_blk_offer {
@@ -52,6 +73,13 @@ struct xpv_blk_offer {
 	u8 flush_op;	  /* enum xpv_blkif_op or XPV_BLK_NO_FLUSH */
 	bool discard;
 	bool discard_secure;
+	bool persistent;
+};
+
+/* Rings, or hardware queues: those with interrupts come first. */
+struct xpv_blk_shape {
+	u8 irq; /* at least one */
+	u8 poll;
 };
 
 /* The numbers and the name under which users know the disk. */
@@ -63,27 +91,46 @@ struct xpv_blk_number {
 };
 
 /* Grant references of one queue, kept for the next request. */
-struct xpv_blk_pool {
+struct xpv_blk_refs {
 	grant_ref_t head; /* meaningless while free is 0 */
 	unsigned int free;
+	unsigned int used; /* for data, now */
 };
 
-/* A page that holds the segments of an indirect request. */
-struct xpv_blk_indirect {
-	struct page *page;
-	grant_ref_t ref;
+/*
+ * Pages of one queue that stand in for the callers' own (bounce.c), linked
+ * through page->lru; page->private is the grant, if there is one.
+ */
+struct xpv_blk_pages {
+	struct list_head list;
+	unsigned int free;  /* in the list */
+	unsigned int total; /* and in flight */
+};
+
+/* What an id stands for. */
+struct xpv_blk_slot {
+	struct xpv_blk_io *io;	/* NULL: free */
+	struct page *segs;	/* of its indirect requests; or NULL */
+	grant_ref_t segs_ref;
+	u16 next_free;
 };
 
 /* What we remember of a request in flight (the pdu of struct request). */
 struct xpv_blk_io {
 	struct xpv_blk_io *next; /* in a list of finished ones */
-	u32 index;		 /* of its slot, free-running */
+	struct xpv_blk_queue *q;
+	u32 life;		 /* of the queue when the pages were taken */
+	u32 index;		 /* of its slot in the ring, free-running */
+	u16 id;
+	u16 nr_refs;		 /* grants that end with the response */
+	u16 nr_pages;		 /* in `pages` */
 	u8 op;			 /* that the response must carry */
+	bool bounced;		 /* its data is in `pages` */
+	bool indirect;		 /* its references are in the slot's page */
 	bool again;		 /* not done, submit once more */
 	blk_status_t status;
-	unsigned int nr_refs;
-	grant_ref_t ref[XPV_BLK_MAX_SEGS];
-	struct scatterlist sg[XPV_BLK_MAX_SEGS];
+	struct list_head pages;
+	grant_ref_t ref[XPV_BLKIF_DIRECT_SEGS];
 };
 
 struct xpv_blk;
@@ -91,18 +138,25 @@ struct xpv_blk;
 struct xpv_blk_queue {
 	struct xpv_blk *dev;
 	spinlock_t lock;
-	bool open;		  /* lock; ring, irq and below may be used */
-	struct xpv_front ring;	  /* lock */
-	struct xpv_blk_pool pool; /* lock */
-	struct xpv_blk_io **slot; /* lock; by id, NULL: not in flight */
-	u32 seen;		  /* watchdog: responses at its last look */
+	bool open;		    /* lock; ring, irq, slots may be used */
+	bool starving;		    /* lock; a request was put off */
+	struct xpv_front ring;	    /* lock */
+	struct xpv_blk_refs refs;   /* lock */
+	struct xpv_blk_pages pages; /* lock */
+	struct xpv_blk_slot *slot;  /* lock; by id */
+	unsigned int free_slot;	    /* lock; an id, or the ring's entries */
+	u32 life;		    /* lock; grows when the queue opens */
+	u32 seen;		    /* watchdog: responses at its last look */
 	/* dev->mutex, constant while open */
-	void *memory;
+	void *memory;		    /* NULL: there is no channel */
 	grant_ref_t ring_ref[XPV_BLK_MAX_PAGES];
 	evtchn_port_t port;
 	unsigned int irq;
-	unsigned int max_segs;	  /* of one request */
-	struct xpv_blk_indirect *indirect; /* by id; NULL: not offered */
+	char irq_name[DISK_NAME_LEN + 12]; /* "xvda-0" */
+	unsigned int max_segs;	    /* of one request */
+	bool polled;		    /* asks for no events */
+	bool bounce;		    /* no page but our own goes to the backend */
+	bool persistent;	    /* and these stay granted */
 };
 
 enum xpv_blk_flag {
@@ -118,6 +172,8 @@ struct xpv_blk {
 	unsigned long flags;	/* enum xpv_blk_flag, atomic */
 	struct mutex mutex;	/* see above: never held while I/O is awaited */
 	bool paused;		/* mutex; queue quiesced until reconnected */
+	bool trusted;		/* mutex; the backend may see whole pages */
+	bool persistent;	/* mutex; we said that we can */
 	struct xpv_blk_number number;
 	struct xpv_blk_offer offer; /* mutex */
 	u8 flush_op;		/* as offered, or less (complete.c) */
@@ -128,17 +184,25 @@ struct xpv_blk {
 	struct work_struct attach;
 	struct delayed_work watchdog;
 	struct work_struct replay;
+	struct work_struct regroup;
 	spinlock_t bios_lock;
 	struct bio_list bios;	/* bios_lock; to be submitted again */
-	unsigned int ring_order;
-	unsigned int nr_queues;
-	struct xpv_blk_queue queue[];
+	unsigned int ring_order;    /* mutex */
+	struct xpv_blk_shape rings; /* mutex; changes while nothing is sent */
+	struct xpv_blk_shape hw;    /* of tags: disk_make(), then regroup */
+	struct xpv_blk_queue queue[XPV_BLK_MAX_QUEUES];
 };
+
+/* param.c */
+struct xpv_blk_wish xpv_blk_wish(void);
 
 /* connect.c */
 void xpv_blk_step(struct work_struct *work);
 void xpv_blk_otherend_changed(struct xenbus_device *xbdev,
 			      enum xenbus_state back);
+
+/* publish.c; under mutex */
+int xpv_blk_publish(struct xpv_blk *dev);
 
 /* channel.c: ring, event channel and grants of a queue; all under mutex */
 enum xpv_blk_fate {
@@ -150,21 +214,56 @@ int xpv_blk_channel_make(struct xpv_blk_queue *q);
 int xpv_blk_channel_open(struct xpv_blk_queue *q);
 void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate);
 void xpv_blk_channels_shut(struct xpv_blk *dev, enum xpv_blk_fate fate);
+void xpv_blk_channels_steer(struct xpv_blk *dev);
+
+/* slot.c; take and give under queue lock, the others under mutex */
+int xpv_blk_slots_make(struct xpv_blk_queue *q);
+int xpv_blk_slots_indirect(struct xpv_blk_queue *q);
+void xpv_blk_slots_drop(struct xpv_blk_queue *q);
+bool xpv_blk_slot_take(struct xpv_blk_queue *q, struct xpv_blk_io *io);
+void xpv_blk_slot_give(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 
 /* queue.c */
 extern const struct blk_mq_ops xpv_blk_mq_ops;
 
+/* request.c */
+enum xpv_blk_course {
+	XPV_BLK_SEND,
+	XPV_BLK_LATER,	/* no slot, page or grant now; blk-mq comes back */
+	XPV_BLK_SKIP,	/* nothing to do: it is done */
+	XPV_BLK_SPLIT,	/* made for a backend that could more: submit it anew */
+	XPV_BLK_REFUSE, /* no such operation */
+	XPV_BLK_ABORT,	/* no backend */
+};
+
+enum xpv_blk_course xpv_blk_submit(struct xpv_blk_queue *q, struct request *rq,
+				   bool last);
+void xpv_blk_push(struct xpv_blk_queue *q);
+
 /* complete.c */
 irqreturn_t xpv_blk_interrupt(int irq, void *queue);
+bool xpv_blk_reap(struct xpv_blk_queue *q);
 void xpv_blk_finish(struct xpv_blk_io *done);
+void xpv_blk_complete(struct request *rq);
 
 /* grant.c; under queue lock */
-bool xpv_blk_grant(struct xpv_blk_queue *q, struct xpv_blk_io *io,
-		   unsigned int nr, bool readonly);
+bool xpv_blk_refs_reserve(struct xpv_blk_refs *refs, unsigned int nr);
+void xpv_blk_refs_trim(struct xpv_blk_refs *refs, unsigned int keep);
+grant_ref_t xpv_blk_grant(struct xpv_blk_queue *q, struct page *page,
+			  bool readonly);
+void xpv_blk_refs_return(struct xpv_blk_refs *refs, grant_ref_t ref);
 bool xpv_blk_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
-void xpv_blk_pool_drain(struct xpv_blk_pool *pool);
-int xpv_blk_indirect_make(struct xpv_blk_queue *q);
-void xpv_blk_indirect_drop(struct xpv_blk_queue *q);
+
+/* bounce.c; take, grant, revoke and drop under queue lock */
+int xpv_blk_bounce_make(struct xpv_blk_queue *q);
+void xpv_blk_bounce_drop(struct xpv_blk_queue *q, struct list_head *pages);
+void xpv_blk_bounce_free(struct list_head *pages);
+bool xpv_blk_bounce_take(struct xpv_blk_queue *q, struct request *rq);
+void xpv_blk_bounce(struct request *rq);
+void xpv_blk_unbounce(struct request *rq, bool from_backend);
+bool xpv_blk_bounce_grant(struct xpv_blk_queue *q, struct xpv_blk_io *io,
+			  bool readonly);
+bool xpv_blk_bounce_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 
 /* device.c */
 int xpv_blk_disk_make(struct xpv_blk *dev);
@@ -180,6 +279,8 @@ void xpv_blk_number_release(struct xpv_blk *dev);
 /* keys.c */
 int xpv_blk_read_key(struct xpv_blk *dev, const char *dir, enum xpv_key key,
 		     u64 *value);
+u32 xpv_blk_read_feature(struct xpv_blk *dev, enum xpv_key key);
+bool xpv_blk_read_trusted(struct xpv_blk *dev);
 int xpv_blk_read_offer(struct xpv_blk *dev);
 int xpv_blk_read_sectors(struct xpv_blk *dev, u64 *sectors);
 
@@ -194,10 +295,16 @@ int xpv_blk_resume(struct xenbus_device *xbdev);
 void xpv_blk_unpause(struct xpv_blk *dev);
 void xpv_blk_replay_request(struct xpv_blk *dev, struct request *rq);
 void xpv_blk_replay(struct work_struct *work);
+void xpv_blk_regroup(struct work_struct *work);
 
 static inline struct request *xpv_blk_rq(struct xpv_blk_io *io)
 {
 	return blk_mq_rq_from_pdu(io);
+}
+
+static inline unsigned int xpv_blk_total(struct xpv_blk_shape shape)
+{
+	return shape.irq + shape.poll;
 }
 
 static inline unsigned int xpv_blk_ring_pages(const struct xpv_blk *dev)

@@ -4,6 +4,7 @@
  *
  *	make	ring and event channel exist, nobody may use them yet
  *	open	the backend is connected: requests may go, responses come
+ *	steer	its interrupts go to a CPU that uses it
  *	shut	neither; what was in flight fails or waits, all is given back
  */
 #include <linux/slab.h>
@@ -18,8 +19,10 @@ static int bind(struct xpv_blk_queue *q)
 	err = xenbus_alloc_evtchn(xbdev, &q->port);
 	if (err)
 		return err; /* said so itself */
+	snprintf(q->irq_name, sizeof(q->irq_name), "%s-%u",
+		 q->dev->number.name, (unsigned int)(q - q->dev->queue));
 	err = bind_evtchn_to_irqhandler_lateeoi(q->port, xpv_blk_interrupt, 0,
-						"xpv-blkfront", q);
+						q->irq_name, q);
 	if (err <= 0) {
 		xenbus_free_evtchn(xbdev, q->port);
 		q->port = 0;
@@ -42,22 +45,37 @@ int xpv_blk_channel_make(struct xpv_blk_queue *q)
 		return err; /* said so itself */
 	xpv_front_init(&q->ring, q->memory, (size_t)pages * XPV_PAGE_SIZE,
 		       xpv_blkif_native.slot_size);
+	err = xpv_blk_slots_make(q);
+	if (err)
+		return err;
 	return bind(q);
+}
+
+static int make_pages(struct xpv_blk_queue *q)
+{
+	int err = 0;
+
+	if (q->max_segs > XPV_BLKIF_DIRECT_SEGS)
+		err = xpv_blk_slots_indirect(q);
+	if (!err && q->bounce)
+		err = xpv_blk_bounce_make(q);
+	return err;
 }
 
 int xpv_blk_channel_open(struct xpv_blk_queue *q)
 {
-	u32 indirect = q->dev->offer.max_indirect;
+	struct xpv_blk *dev = q->dev;
 	int err;
 
-	lockdep_assert_held(&q->dev->mutex);
-	if (indirect) {
-		err = xpv_blk_indirect_make(q);
-		if (err)
-			return err;
-	}
-	q->max_segs = indirect ?: XPV_BLKIF_DIRECT_SEGS;
+	lockdep_assert_held(&dev->mutex);
+	q->max_segs = dev->offer.max_indirect ?: XPV_BLKIF_DIRECT_SEGS;
+	q->persistent = dev->persistent && dev->offer.persistent;
+	q->bounce = q->persistent || !dev->trusted;
+	err = make_pages(q);
+	if (err)
+		return err;
 	spin_lock_irq(&q->lock);
+	q->life++;
 	q->open = true;
 	spin_unlock_irq(&q->lock);
 	return 0;
@@ -67,16 +85,16 @@ int xpv_blk_channel_open(struct xpv_blk_queue *q)
 static struct xpv_blk_io *recall(struct xpv_blk_queue *q,
 				 enum xpv_blk_fate fate)
 {
-	u32 i, entries = xpv_blk_ring_entries(q->dev);
+	u32 i, entries = q->ring.ring.entries;
 	struct xpv_blk_io *done = NULL;
 
-	for (i = 0; i < entries; i++) {
-		struct xpv_blk_io *io = q->slot[i];
+	for (i = 0; i < entries && q->slot; i++) {
+		struct xpv_blk_io *io = q->slot[i].io;
 
 		if (!io)
 			continue;
-		q->slot[i] = NULL;
 		xpv_blk_revoke(q, io);
+		q->slot[i].io = NULL;
 		io->status = BLK_STS_IOERR;
 		io->again = fate == XPV_BLK_REQUEUE;
 		io->next = done;
@@ -85,23 +103,37 @@ static struct xpv_blk_io *recall(struct xpv_blk_queue *q,
 	return done;
 }
 
+static void unbind(struct xpv_blk_queue *q)
+{
+	if (!q->irq)
+		return;
+	irq_update_affinity_hint(q->irq, NULL);
+	unbind_from_irqhandler(q->irq, q); /* closes the port */
+	q->irq = 0;
+	q->port = 0;
+}
+
 void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate)
 {
 	struct xpv_blk_io *done;
+	LIST_HEAD(pages);
 
 	lockdep_assert_held(&q->dev->mutex);
+	if (!q->memory)
+		return;
 	spin_lock_irq(&q->lock);
 	q->open = false;
 	done = recall(q, fate);
-	xpv_blk_pool_drain(&q->pool);
+	xpv_blk_bounce_drop(q, &pages);
+	xpv_blk_refs_trim(&q->refs, 0);
+	q->refs.used = 0; /* those left go with their pages */
 	spin_unlock_irq(&q->lock);
-	if (q->irq)
-		unbind_from_irqhandler(q->irq, q); /* closes the port */
-	q->irq = 0;
-	q->port = 0;
-	xpv_blk_indirect_drop(q);
+	unbind(q);
+	xpv_blk_bounce_free(&pages);
+	xpv_blk_slots_drop(q);
 	xenbus_teardown_ring(&q->memory, xpv_blk_ring_pages(q->dev),
 			     q->ring_ref);
+	q->memory = NULL;
 	xpv_blk_finish(done);
 }
 
@@ -109,6 +141,32 @@ void xpv_blk_channels_shut(struct xpv_blk *dev, enum xpv_blk_fate fate)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->nr_queues; i++)
+	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
 		xpv_blk_channel_shut(&dev->queue[i], fate);
+}
+
+/* The first CPU whose requests go through the ring; nr_cpu_ids if none. */
+static unsigned int cpu_of(const struct xpv_blk *dev, unsigned int ring)
+{
+	const struct blk_mq_queue_map *map = &dev->tags.map[HCTX_TYPE_DEFAULT];
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (map->mq_map[cpu] == ring)
+			return cpu;
+	return nr_cpu_ids;
+}
+
+/* Responses arrive where they are awaited. */
+void xpv_blk_channels_steer(struct xpv_blk *dev)
+{
+	unsigned int i, cpu;
+
+	lockdep_assert_held(&dev->mutex);
+	for (i = 0; i < dev->rings.irq && dev->rings.irq > 1; i++) {
+		cpu = cpu_of(dev, i);
+		if (cpu < nr_cpu_ids && dev->queue[i].irq)
+			irq_set_affinity_and_hint(dev->queue[i].irq,
+						  cpumask_of(cpu));
+	}
 }

@@ -34,7 +34,7 @@ static bool any_stalled(struct xpv_blk *dev)
 	bool any = false;
 	unsigned int i;
 
-	for (i = 0; i < dev->nr_queues; i++)
+	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
 		any |= stalled(&dev->queue[i]);
 	return any;
 }
@@ -98,6 +98,7 @@ static void remove_disk(struct xpv_blk *dev, bool orderly)
 	if (dev->disk && !orderly)
 		blk_mark_disk_dead(dev->disk);
 	flush_work(&dev->attach);
+	flush_work(&dev->regroup);
 	if (test_and_clear_bit(XPV_BLK_ADDED, &dev->flags))
 		del_gendisk(dev->disk);
 	flush_work(&dev->replay);

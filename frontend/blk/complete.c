@@ -6,6 +6,10 @@
  */
 #include "blkfront.h"
 
+/* Grant references that a queue keeps, with requests in flight and without. */
+#define KEEP_BUSY 256u
+#define KEEP_IDLE 32u
+
 /*
  * A refusal is not an error: the backend, or what is behind it, has lost the
  * feature or never had it. For a flush it says that there is no cache to
@@ -43,6 +47,13 @@ static blk_status_t verdict_of(struct xpv_blk *dev, struct xpv_blk_io *io,
 	}
 }
 
+static bool release_data(struct xpv_blk_queue *q, struct xpv_blk_io *io)
+{
+	if (!io->bounced)
+		return xpv_blk_revoke(q, io);
+	return q->persistent || xpv_blk_bounce_revoke(q, io);
+}
+
 /* NULL, or what is wrong with the response. */
 static const char *take_response(struct xpv_blk_queue *q,
 				 struct xpv_blk_io **done)
@@ -50,28 +61,42 @@ static const char *take_response(struct xpv_blk_queue *q,
 	struct xpv_blk_response rsp;
 	u8 wire[XPV_BLKIF_MAX_SLOT];
 	struct xpv_blk_io *io;
+	bool released;
 
 	xpv_front_take(&q->ring, wire, xpv_blkif_native.rsp_size);
 	xpv_blkif_decode_response(&xpv_blkif_native, wire, &rsp);
 	if (rsp.id >= q->ring.ring.entries)
 		return "response with an impossible id";
-	io = q->slot[rsp.id];
+	io = q->slot[rsp.id].io;
 	/* In flight: filled, and pushed (index arithmetic is modulo 2^32). */
 	if (!io || (s32)(q->ring.req_pushed - io->index) <= 0)
 		return "response to a request that is not in flight";
 	if (rsp.op != io->op)
 		return "response of another operation than its request";
 
-	q->slot[rsp.id] = NULL;
 	io->status = verdict_of(q->dev, io, rsp.status);
 	io->next = *done;
 	*done = io;
-	if (!xpv_blk_revoke(q, io)) {
+	released = release_data(q, io);
+	xpv_blk_slot_give(q, io);
+	if (!released) {
 		io->status = BLK_STS_IOERR;
 		io->again = false;
 		return "page still mapped after its response";
 	}
 	return NULL;
+}
+
+static bool idle(const struct xpv_blk_queue *q)
+{
+	return q->ring.rsp_cons == q->ring.req_prod;
+}
+
+/* Of a ring that is polled nothing asks for the next event. */
+static int look(struct xpv_blk_queue *q)
+{
+	return q->polled ? xpv_front_pending(&q->ring) :
+			   xpv_front_final_check(&q->ring);
 }
 
 /*
@@ -84,7 +109,7 @@ static bool take_responses(struct xpv_blk_queue *q, struct xpv_blk_io **done)
 	bool any = false;
 	int n;
 
-	while (!why && (n = xpv_front_final_check(&q->ring)) != 0) {
+	while (!why && (n = look(q)) != 0) {
 		if (n == XPV_RING_BROKEN)
 			why = "response index beyond the requests";
 		for (; n > 0 && !why; n--)
@@ -93,23 +118,30 @@ static bool take_responses(struct xpv_blk_queue *q, struct xpv_blk_io **done)
 	}
 	if (why)
 		xpv_blk_break(q, why);
+	if (any)
+		xpv_blk_refs_trim(&q->refs, idle(q) ? KEEP_IDLE : KEEP_BUSY);
+	return any;
+}
+
+bool xpv_blk_reap(struct xpv_blk_queue *q)
+{
+	struct xpv_blk_io *done = NULL;
+	unsigned long flags;
+	bool any;
+
+	spin_lock_irqsave(&q->lock, flags);
+	any = q->open && take_responses(q, &done);
+	spin_unlock_irqrestore(&q->lock, flags);
+	xpv_blk_finish(done);
 	return any;
 }
 
 irqreturn_t xpv_blk_interrupt(int irq, void *queue)
 {
-	unsigned int eoi = XEN_EOI_FLAG_SPURIOUS;
-	struct xpv_blk_queue *q = queue;
-	struct xpv_blk_io *done = NULL;
-	unsigned long flags;
+	bool any = xpv_blk_reap(queue);
 
-	spin_lock_irqsave(&q->lock, flags);
-	if (q->open && take_responses(q, &done))
-		eoi = 0;
-	spin_unlock_irqrestore(&q->lock, flags);
-	xpv_blk_finish(done);
 	/* An event without a response is held back the longer the more come. */
-	xen_irq_lateeoi((unsigned int)irq, eoi);
+	xen_irq_lateeoi((unsigned int)irq, any ? 0 : XEN_EOI_FLAG_SPURIOUS);
 	return IRQ_HANDLED;
 }
 
@@ -122,4 +154,22 @@ void xpv_blk_finish(struct xpv_blk_io *done)
 		blk_mq_complete_request(xpv_blk_rq(done));
 		done = next;
 	}
+}
+
+/* The rest, without the lock, on the CPU that asked for it if that matters. */
+void xpv_blk_complete(struct request *rq)
+{
+	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
+	struct xpv_blk_queue *q = io->q;
+
+	if (io->bounced)
+		xpv_blk_unbounce(rq, req_op(rq) == REQ_OP_READ &&
+					     io->status == BLK_STS_OK &&
+					     !io->again);
+	if (READ_ONCE(q->starving) && xchg(&q->starving, false))
+		blk_mq_run_hw_queues(rq->q, true);
+	if (io->again)
+		blk_mq_requeue_request(rq, true);
+	else
+		blk_mq_end_request(rq, io->status);
 }

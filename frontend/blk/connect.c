@@ -5,96 +5,16 @@
  */
 #include "blkfront.h"
 
-/* A transaction that others keep disturbing is given up after so many. */
-#define TRIES 100
-
-static int write_number(struct xenbus_transaction xbt, const char *dir,
-			const char *name, unsigned int value)
-{
-	return xenbus_printf(xbt, dir, name, "%u", value);
-}
-
-static int write_queue(struct xpv_blk_queue *q, struct xenbus_transaction xbt)
-{
-	const char *dir = q->dev->xbdev->nodename;
-	unsigned int i, pages = xpv_blk_ring_pages(q->dev);
-	char name[32];
-	int err;
-
-	err = write_number(xbt, dir, xpv_key(XPV_KEY_EVENT_CHANNEL), q->port);
-	if (err)
-		return err;
-	if (pages == 1)
-		return write_number(xbt, dir, xpv_key(XPV_KEY_RING_REF),
-				    q->ring_ref[0]);
-	err = write_number(xbt, dir, xpv_key(XPV_KEY_RING_ORDER),
-			   q->dev->ring_order);
-	for (i = 0; i < pages && !err; i++) {
-		snprintf(name, sizeof(name), xpv_key(XPV_KEY_RING_REF_N), i);
-		err = write_number(xbt, dir, name, q->ring_ref[i]);
-	}
-	return err;
-}
-
-static int write_keys(struct xpv_blk *dev, struct xenbus_transaction xbt)
-{
-	int err;
-
-	err = write_queue(&dev->queue[0], xbt);
-	if (err)
-		return err;
-	return xenbus_printf(xbt, dev->xbdev->nodename,
-			     xpv_key(XPV_KEY_PROTOCOL), "%s",
-			     xpv_blkif_native.protocol);
-}
-
-static int write_rings(struct xpv_blk *dev)
-{
-	struct xenbus_transaction xbt;
-	int err, tries = 0;
-
-	do {
-		err = xenbus_transaction_start(&xbt);
-		if (err)
-			break;
-		err = write_keys(dev, xbt);
-		if (err) {
-			xenbus_transaction_end(xbt, 1);
-			break;
-		}
-		err = xenbus_transaction_end(xbt, 0);
-	} while (err == -EAGAIN && ++tries < TRIES);
-	if (err)
-		xenbus_dev_fatal(dev->xbdev, err, "writing the ring's keys");
-	return err;
-}
-
-static int publish(struct xpv_blk *dev)
-{
-	unsigned int i;
-	int err;
-
-	clear_bit(XPV_BLK_BROKEN, &dev->flags);
-	for (i = 0; i < dev->nr_queues; i++) {
-		err = xpv_blk_channel_make(&dev->queue[i]);
-		if (err)
-			return err;
-	}
-	err = write_rings(dev);
-	if (err)
-		return err;
-	return xenbus_switch_state(dev->xbdev, XenbusStateInitialised);
-}
-
 static int open_channels(struct xpv_blk *dev)
 {
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < dev->nr_queues; i++) {
+	for (i = 0; i < xpv_blk_total(dev->rings); i++) {
 		err = xpv_blk_channel_open(&dev->queue[i]);
 		if (err) {
-			xenbus_dev_fatal(dev->xbdev, err, "indirect pages");
+			xenbus_dev_fatal(dev->xbdev, err,
+					 "making pages of ring %u", i);
 			return err;
 		}
 	}
@@ -125,9 +45,9 @@ static int connect(struct xpv_blk *dev)
 	err = xenbus_switch_state(dev->xbdev, XenbusStateConnected);
 	if (err)
 		return err;
+	xpv_blk_channels_steer(dev);
 	xpv_blk_unpause(dev);
-	if (fresh)
-		queue_work(system_unbound_wq, &dev->attach);
+	queue_work(system_unbound_wq, fresh ? &dev->attach : &dev->regroup);
 	return 0;
 }
 
@@ -161,7 +81,7 @@ void xpv_blk_step(struct work_struct *work)
 	clear_bit(XPV_BLK_CLOSING, &dev->flags);
 	switch (action) {
 	case XPV_DO_PUBLISH:
-		take_step(dev, publish);
+		take_step(dev, xpv_blk_publish);
 		break;
 	case XPV_DO_CONNECT:
 		take_step(dev, connect);

@@ -8,8 +8,6 @@
 #include "../compat.h"
 #include "blkfront.h"
 
-#define BLK_MAJOR 202
-
 /* There is no geometry; old tools want one that fits the size. */
 static int getgeo(struct block_device *bdev, struct hd_geometry *geo)
 {
@@ -81,9 +79,11 @@ static int alloc_tags(struct xpv_blk *dev)
 {
 	struct blk_mq_tag_set *tags = &dev->tags;
 
+	dev->hw = dev->rings;
 	memset(tags, 0, sizeof(*tags));
 	tags->ops = &xpv_blk_mq_ops;
-	tags->nr_hw_queues = dev->nr_queues;
+	tags->nr_hw_queues = xpv_blk_total(dev->hw);
+	tags->nr_maps = dev->hw.poll ? HCTX_TYPE_POLL + 1 : 1;
 	tags->queue_depth = xpv_blk_ring_entries(dev);
 	tags->numa_node = NUMA_NO_NODE;
 	tags->flags = BLK_MQ_F_SHOULD_MERGE;
@@ -95,7 +95,7 @@ static int alloc_tags(struct xpv_blk *dev)
 static void dress(struct gendisk *disk, const struct xpv_blk_number *number,
 		  const struct xpv_blk_offer *offer)
 {
-	disk->major = BLK_MAJOR;
+	disk->major = XPV_BLK_MAJOR;
 	disk->first_minor = (int)number->first_minor;
 	disk->minors = (int)number->minors;
 	strscpy(disk->disk_name, number->name, sizeof(disk->disk_name));
@@ -163,6 +163,24 @@ void xpv_blk_disk_resize(struct xpv_blk *dev)
 	set_capacity_and_notify(dev->disk, sectors);
 }
 
+static void announce(struct xpv_blk *dev)
+{
+	static const char *const flush[] = {
+		[XPV_BLK_NO_FLUSH] = "none",
+		[XPV_BLKIF_FLUSH] = "cache",
+		[XPV_BLKIF_WRITE_BARRIER] = "barrier",
+	};
+	const struct xpv_blk_queue *q = &dev->queue[0];
+
+	dev_info(&dev->xbdev->dev,
+		 "%s: %llu sectors; flush: %s; segments: %u; rings: %u of %u, %u polled; grants: %s%s\n",
+		 dev->number.name, dev->offer.sectors,
+		 flush[dev->offer.flush_op], q->max_segs,
+		 xpv_blk_total(dev->rings), xpv_blk_ring_entries(dev),
+		 dev->rings.poll, q->persistent ? "persistent" : "per request",
+		 q->bounce && !q->persistent ? ", through zeroed pages" : "");
+}
+
 /* Reads the partition table, hence not under the mutex. */
 void xpv_blk_attach(struct work_struct *work)
 {
@@ -177,10 +195,5 @@ void xpv_blk_attach(struct work_struct *work)
 		return;
 	}
 	set_bit(XPV_BLK_ADDED, &dev->flags);
-	dev_info(parent, "%s: %llu sectors, flush: %s, %u segments a request\n",
-		 dev->number.name, dev->offer.sectors,
-		 dev->offer.flush_op == XPV_BLKIF_FLUSH	       ? "cache" :
-		 dev->offer.flush_op == XPV_BLKIF_WRITE_BARRIER ? "barrier" :
-								  "none",
-		 dev->queue[0].max_segs);
+	announce(dev);
 }

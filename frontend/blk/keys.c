@@ -35,13 +35,22 @@ int xpv_blk_read_key(struct xpv_blk *dev, const char *dir, enum xpv_key key,
 }
 
 /* An offer that is absent or senseless is one that was not made. */
-static u32 read_offer(struct xpv_blk *dev, enum xpv_key key)
+u32 xpv_blk_read_feature(struct xpv_blk *dev, enum xpv_key key)
 {
 	u64 value;
 
 	if (xpv_blk_read_key(dev, dev->xbdev->otherend, key, &value))
 		xpv_key_parse(key, NULL, &value);
 	return (u32)value;
+}
+
+/* The toolstack's word, in our own folder. One we cannot read is a no. */
+bool xpv_blk_read_trusted(struct xpv_blk *dev)
+{
+	u64 trusted;
+
+	return !xpv_blk_read_key(dev, dev->xbdev->nodename, XPV_KEY_TRUSTED,
+				 &trusted) && trusted;
 }
 
 int xpv_blk_read_sectors(struct xpv_blk *dev, u64 *sectors)
@@ -64,7 +73,7 @@ static int read_sizes(struct xpv_blk *dev, struct xpv_blk_offer *offer)
 	err = xpv_blk_read_sectors(dev, &offer->sectors);
 	if (err)
 		return err;
-	offer->logical_size = read_offer(dev, XPV_KEY_SECTOR_SIZE);
+	offer->logical_size = xpv_blk_read_feature(dev, XPV_KEY_SECTOR_SIZE);
 	if (!is_power_of_2(offer->logical_size))
 		return -EINVAL;
 
@@ -79,23 +88,23 @@ static int read_sizes(struct xpv_blk *dev, struct xpv_blk_offer *offer)
 
 static void read_discard(struct xpv_blk *dev, struct xpv_blk_offer *offer)
 {
-	u32 granularity = read_offer(dev, XPV_KEY_DISCARD_GRANULARITY);
+	u32 granularity = xpv_blk_read_feature(dev, XPV_KEY_DISCARD_GRANULARITY);
 
-	offer->discard = read_offer(dev, XPV_KEY_FEATURE_DISCARD);
+	offer->discard = xpv_blk_read_feature(dev, XPV_KEY_FEATURE_DISCARD);
 	offer->discard_secure = offer->discard &&
-				read_offer(dev, XPV_KEY_DISCARD_SECURE);
+				xpv_blk_read_feature(dev, XPV_KEY_DISCARD_SECURE);
 	if (!is_power_of_2(granularity) || granularity < offer->logical_size)
 		granularity = offer->physical_size;
 	offer->discard_granularity = granularity;
-	offer->discard_alignment = read_offer(dev, XPV_KEY_DISCARD_ALIGNMENT);
+	offer->discard_alignment = xpv_blk_read_feature(dev, XPV_KEY_DISCARD_ALIGNMENT);
 }
 
 /* A flush that need not drain the queue is the better of the two. */
 static u8 read_flush_op(struct xpv_blk *dev)
 {
-	if (read_offer(dev, XPV_KEY_FEATURE_FLUSH))
+	if (xpv_blk_read_feature(dev, XPV_KEY_FEATURE_FLUSH))
 		return XPV_BLKIF_FLUSH;
-	if (read_offer(dev, XPV_KEY_FEATURE_BARRIER))
+	if (xpv_blk_read_feature(dev, XPV_KEY_FEATURE_BARRIER))
 		return XPV_BLKIF_WRITE_BARRIER;
 	return XPV_BLK_NO_FLUSH;
 }
@@ -110,9 +119,10 @@ int xpv_blk_read_offer(struct xpv_blk *dev)
 		return err;
 	read_discard(dev, &offer);
 	offer.flush_op = read_flush_op(dev);
-	offer.info = read_offer(dev, XPV_KEY_INFO);
-	offer.max_indirect = min(read_offer(dev, XPV_KEY_MAX_INDIRECT),
-				 XPV_BLK_MAX_SEGS);
+	offer.info = xpv_blk_read_feature(dev, XPV_KEY_INFO);
+	offer.persistent = xpv_blk_read_feature(dev, XPV_KEY_FEATURE_PERSISTENT);
+	offer.max_indirect = min(xpv_blk_read_feature(dev, XPV_KEY_MAX_INDIRECT),
+				 xpv_blk_wish().max_indirect);
 	/* What a direct request can carry needs no second page. */
 	if (offer.max_indirect <= XPV_BLKIF_DIRECT_SEGS)
 		offer.max_indirect = 0;

@@ -8,10 +8,7 @@
 
 #include "blkfront.h"
 
-#define BLK_MAJOR	 202
 #define VDEV_EXT	 (1u << 28)
-#define NR_QUEUES	 1
-#define RING_ORDER	 0
 
 static void init_queue(struct xpv_blk *dev, struct xpv_blk_queue *q)
 {
@@ -19,17 +16,9 @@ static void init_queue(struct xpv_blk *dev, struct xpv_blk_queue *q)
 
 	q->dev = dev;
 	spin_lock_init(&q->lock);
+	INIT_LIST_HEAD(&q->pages.list);
 	for (i = 0; i < XPV_BLK_MAX_PAGES; i++)
 		q->ring_ref[i] = INVALID_GRANT_REF;
-}
-
-static void free_device(struct xpv_blk *dev)
-{
-	unsigned int i;
-
-	for (i = 0; i < dev->nr_queues; i++)
-		kfree(dev->queue[i].slot);
-	kfree(dev);
 }
 
 static struct xpv_blk *alloc_device(struct xenbus_device *xbdev)
@@ -37,12 +26,10 @@ static struct xpv_blk *alloc_device(struct xenbus_device *xbdev)
 	struct xpv_blk *dev;
 	unsigned int i;
 
-	dev = kzalloc(struct_size(dev, queue, NR_QUEUES), GFP_KERNEL);
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return NULL;
 	dev->xbdev = xbdev;
-	dev->nr_queues = NR_QUEUES;
-	dev->ring_order = RING_ORDER;
 	mutex_init(&dev->mutex);
 	spin_lock_init(&dev->bios_lock);
 	bio_list_init(&dev->bios);
@@ -51,17 +38,9 @@ static struct xpv_blk *alloc_device(struct xenbus_device *xbdev)
 	INIT_WORK(&dev->attach, xpv_blk_attach);
 	INIT_DELAYED_WORK(&dev->watchdog, xpv_blk_watchdog);
 	INIT_WORK(&dev->replay, xpv_blk_replay);
-	for (i = 0; i < dev->nr_queues; i++) {
-		struct xpv_blk_queue *q = &dev->queue[i];
-
-		init_queue(dev, q);
-		q->slot = kcalloc(xpv_blk_ring_entries(dev), sizeof(*q->slot),
-				  GFP_KERNEL);
-		if (!q->slot) {
-			free_device(dev);
-			return NULL;
-		}
-	}
+	INIT_WORK(&dev->regroup, xpv_blk_regroup);
+	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
+		init_queue(dev, &dev->queue[i]);
 	return dev;
 }
 
@@ -95,16 +74,17 @@ static int read_vdevice(struct xpv_blk *dev)
 
 /*
  * A fully virtualised guest may see some devices twice. Leave to the
- * emulation what was not unplugged from it, and CD-ROM drives always.
+ * emulation what was not unplugged from it, and CD-ROM drives always. (PVH
+ * guests have no emulation.)
  */
 static bool emulated(struct xpv_blk *dev)
 {
 	bool cdrom, legacy;
 	char *type;
 
-	if (!xen_hvm_domain())
+	if (!xen_hvm_domain() || xen_pvh_domain())
 		return false;
-	legacy = !(dev->vdevice & VDEV_EXT) && dev->vdevice >> 8 != BLK_MAJOR;
+	legacy = !(dev->vdevice & VDEV_EXT) && dev->vdevice >> 8 != XPV_BLK_MAJOR;
 	if (legacy && xen_has_pv_and_legacy_disk_devices())
 		return true;
 	type = xenbus_read(XBT_NIL, dev->xbdev->nodename,
@@ -131,7 +111,7 @@ static int probe(struct xenbus_device *xbdev, const struct xenbus_device_id *id)
 	if (err) {
 		if (err != -ENODEV)
 			xenbus_dev_fatal(xbdev, err, "no device number");
-		free_device(dev);
+		kfree(dev);
 		return err;
 	}
 	dev_set_drvdata(&xbdev->dev, dev);
@@ -149,7 +129,7 @@ static void remove(struct xenbus_device *xbdev)
 	xpv_blk_close(dev, true);
 	xpv_blk_number_release(dev);
 	dev_set_drvdata(&xbdev->dev, NULL);
-	free_device(dev);
+	kfree(dev);
 }
 
 static int is_ready(struct xenbus_device *xbdev)
@@ -180,15 +160,15 @@ static int __init xpv_blk_init(void)
 
 	if (!xen_domain() || !xen_has_pv_disk_devices())
 		return -ENODEV;
-	err = register_blkdev(BLK_MAJOR, "xvd");
+	err = register_blkdev(XPV_BLK_MAJOR, "xvd");
 	if (err) {
 		pr_err("xpv-blkfront: major %d is taken: is xen-blkfront loaded?\n",
-		       BLK_MAJOR);
+		       XPV_BLK_MAJOR);
 		return err;
 	}
 	err = xenbus_register_frontend(&driver);
 	if (err)
-		unregister_blkdev(BLK_MAJOR, "xvd");
+		unregister_blkdev(XPV_BLK_MAJOR, "xvd");
 	return err;
 }
 module_init(xpv_blk_init);
@@ -196,12 +176,13 @@ module_init(xpv_blk_init);
 static void __exit xpv_blk_exit(void)
 {
 	xenbus_unregister_driver(&driver);
-	unregister_blkdev(BLK_MAJOR, "xvd");
+	unregister_blkdev(XPV_BLK_MAJOR, "xvd");
 }
 module_exit(xpv_blk_exit);
 
 MODULE_DESCRIPTION("xpv block frontend for Xen guests");
 MODULE_AUTHOR("xpv");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS_BLOCKDEV_MAJOR(BLK_MAJOR);
+MODULE_ALIAS_BLOCKDEV_MAJOR(XPV_BLK_MAJOR);
 MODULE_ALIAS("xen:vbd");
+MODULE_ALIAS("xenblk");

@@ -8,6 +8,8 @@
  * another kind of flush) goes back to where the block layer cuts bios into
  * requests.
  */
+#include <linux/crash_dump.h>
+
 #include "blkfront.h"
 
 static void pause(struct xpv_blk *dev)
@@ -79,7 +81,37 @@ void xpv_blk_replay(struct work_struct *work)
 	bio_list_init(&dev->bios);
 	spin_unlock_irq(&dev->bios_lock);
 	while ((bio = bio_list_pop(&bios))) {
-		bio->bi_opf &= ~REQ_NOWAIT; /* its caller has long returned */
+		/* Its caller has long returned, or polls another ring. */
+		bio->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
 		submit_bio_noacct(bio);
 	}
+}
+
+/*
+ * Another backend may serve more rings: then the disk gets as many hardware
+ * queues. It never gets fewer: someone may be polling one of them, and they
+ * can share a ring. Waits until the disk is idle.
+ */
+void xpv_blk_regroup(struct work_struct *work)
+{
+	struct xpv_blk *dev = container_of(work, struct xpv_blk, regroup);
+	struct xpv_blk_shape more;
+	bool grown;
+
+	mutex_lock(&dev->mutex);
+	more.irq = max(dev->rings.irq, dev->hw.irq);
+	/* maps of polled queues cannot be added to a disk that had none */
+	more.poll = dev->hw.poll ? max(dev->rings.poll, dev->hw.poll) : 0;
+	grown = dev->disk && !is_kdump_kernel() &&
+		xpv_blk_total(more) > xpv_blk_total(dev->hw);
+	if (grown)
+		dev->hw = more;
+	mutex_unlock(&dev->mutex);
+	if (!grown)
+		return;
+	blk_mq_update_nr_hw_queues(&dev->tags, (int)xpv_blk_total(more));
+
+	mutex_lock(&dev->mutex);
+	xpv_blk_channels_steer(dev);
+	mutex_unlock(&dev->mutex);
 }

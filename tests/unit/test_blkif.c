@@ -163,7 +163,7 @@ START_TEST(indirect_request_survives_the_wire)
 {
 	static uint8_t pages[XPV_BLKIF_MAX_SEGS * XPV_BLKIF_SEG_SIZE];
 	static struct xpv_blk_seg segs[XPV_BLKIF_MAX_SEGS];
-	const struct xpv_blk_seg seg = {.gref = 9, .first = 1, .last = 2};
+	struct xpv_blk_seg seg = {.gref = 9, .first = 1, .last = 2};
 
 	for (int a = 0; a < NR_ABIS; a++) {
 		in = (struct xpv_blk_request){.id = 77,
@@ -183,6 +183,11 @@ START_TEST(indirect_request_survives_the_wire)
 		ck_assert_mem_eq(out.indirect_gref, in.indirect_gref, 32);
 		for (unsigned int i = 0; i < 256; i++)
 			xpv_blkif_encode_seg(&seg, pages, i);
+		seg.gref = 10;
+		xpv_blkif_encode_seg(&seg, pages, 255);
+		ck_assert_uint_eq(xpv_blkif_seg_gref(pages, 254), 9);
+		ck_assert_uint_eq(xpv_blkif_seg_gref(pages, 255), 10);
+		seg.gref = 9;
 		ck_assert_int_eq(xpv_blkif_decode_indirect(&limits, pages, &out,
 							   segs),
 				 XPV_BLK_OK);
