@@ -3,12 +3,15 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/rtnetlink.h>
+#include <net/sch_generic.h>
 
 #include "netfront.h"
 
 /* What a backend may take to follow us to Closing and to Closed. */
 #define LEAVE_TIMEOUT (5 * HZ)
 #define LEAVE_POLL_MS 10
+/* Between looks whether the queueing layer has seen the carrier. */
+#define ANNOUNCE_RETRY (HZ / 20)
 
 /*
  * The backend broke the protocol; nothing it says can be believed any more.
@@ -32,26 +35,27 @@ void xpv_net_broken_work(struct work_struct *work)
 	dev_alert(&dev->xbdev->dev, "%s: device disabled\n", dev->broken_why);
 	rtnl_lock();
 	xpv_net_queues_stop(dev);
-	xenbus_dev_fatal(dev->xbdev, -EPROTO, "%s", dev->broken_why);
 	rtnl_unlock();
+	xenbus_dev_fatal(dev->xbdev, -EPROTO, "%s", dev->broken_why);
 }
 
 /*
- * Give up this connection for another with the same backend: it follows us to
- * Closed, and then both begin anew. The interface has no carrier meanwhile.
+ * Tell the neighbours where we are now (gratuitous ARP). The queueing layer
+ * learns of the carrier a moment after us and would drop the message before.
  */
-int xpv_net_reconnect(struct xpv_net_device *dev)
+void xpv_net_announce_work(struct work_struct *work)
 {
-	struct xenbus_device *xbdev = dev->xbdev;
+	struct xpv_net_device *dev = container_of(to_delayed_work(work),
+						  struct xpv_net_device,
+						  announce_work);
+	struct net_device *netdev = dev->netdev;
 
-	ASSERT_RTNL();
-	if (xbdev->state != XenbusStateConnected &&
-	    xbdev->state != XenbusStateReconfiguring)
-		return 0; /* the connection that comes will do */
-	netif_carrier_off(dev->netdev);
-	xpv_net_queues_stop(dev);
-	set_bit(XPV_NET_RECONNECT, &dev->flags);
-	return xenbus_switch_state(xbdev, XenbusStateClosing);
+	if (!netif_running(netdev) || !netif_carrier_ok(netdev))
+		return;
+	if (qdisc_tx_is_noop(netdev))
+		schedule_delayed_work(&dev->announce_work, ANNOUNCE_RETRY);
+	else
+		netdev_notify_peers(netdev);
 }
 
 /*
@@ -68,9 +72,10 @@ int xpv_net_resume(struct xenbus_device *xbdev)
 	struct xpv_net_device *dev = dev_get_drvdata(&xbdev->dev);
 
 	netif_carrier_off(dev->netdev);
-	clear_bit(XPV_NET_RECONNECT, &dev->flags);
 	cancel_work_sync(&dev->broken_work);
-	xpv_net_disconnect(dev);
+	rtnl_lock();
+	xpv_net_queues_unmake(dev);
+	rtnl_unlock();
 	return 0;
 }
 
@@ -85,7 +90,7 @@ static bool wait_for_backend(struct xpv_net_device *dev, unsigned long states)
 	for (;;) {
 		int state = xenbus_read_driver_state(dev->xbdev->otherend);
 
-		if (state < XPV_STATES && states & BIT(state))
+		if (states & BIT(state))
 			return true;
 		if (time_after(jiffies, deadline))
 			return false;
@@ -111,7 +116,9 @@ void xpv_net_leave(struct xpv_net_device *dev)
 		if (!wait_for_backend(dev, closing))
 			dev_warn(&xbdev->dev, "backend does not close\n");
 	}
-	xpv_net_disconnect(dev);
+	rtnl_lock();
+	xpv_net_queues_unmake(dev);
+	rtnl_unlock();
 	if (xbdev->state != XenbusStateClosed) {
 		xenbus_switch_state(xbdev, XenbusStateClosed);
 		wait_for_backend(dev, ready);

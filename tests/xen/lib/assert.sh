@@ -18,3 +18,5 @@ assert_match() { [[ $1 =~ $2 ]] || fail "${3:-value}: '$1' does not match '$2'";
 
 # what no kernel log may hold
 TROUBLE='BUG:|BUG at|WARNING:|Oops|general protection|Call Trace|kernel panic|blocked for more than|soft lockup|stall'
+# expect_in_log REGEX: except for what a scenario provokes
+expect_in_log() { echo "$1" >"$DIR/expected"; }

@@ -26,3 +26,30 @@ disk_mount() { # FILE DIR
 TREE_SUMS='find . -type f | LC_ALL=C sort | xargs sha256sum'
 
 no_loops() { [[ -z $(losetup -a) ]]; }
+
+# disk_offer QUEUES SEGMENTS PERSISTENT(0|1): what the backend offers from the next connect on, in place of its defaults
+disk_offer() {
+	local at=/sys/module/xen_blkback/parameters
+	case $back in
+	stock)
+		# it always takes 256 segments
+		echo "$1" >$at/max_queues
+		echo "$3" >$at/feature_persistent
+		;;
+	xpv)
+		mkdir -p /etc/xpv
+		printf '[disk]\nqueues = %s\nindirect = %s\npersistent = %s\n' "$1" "$2" "$( (($3)) && echo on || echo off)" >/etc/xpv/xpvd.conf
+		backend_stop_xpv
+		backend_start_xpv
+		;;
+	esac
+	touch /run/disk-offer
+}
+
+# the defaults again, in a backend that starts anew
+disk_offer_end() {
+	[[ -e /run/disk-offer ]] || return 0
+	"backend_stop_$(</run/backend)"
+	echo none >/run/backend
+	rm -f /run/disk-offer /etc/xpv/xpvd.conf
+}

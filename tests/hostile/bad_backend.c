@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A block backend that keeps to the protocol until the guest reads from
+ * sector TRIGGER on, and then breaks it in one way. Nothing is behind the
+ * disk: reads are answered without data.
+ *
+ *	bad-backend MODE DOMID VIRTUAL-DEVICE
+ *
+ * Ends when the frontend has closed; the exit code is 0 if it did so.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "blkif.h"
+#include "hyper/hyper.h"
+#include "ring.h"
+#include "xenbus.h"
+
+#define TRIGGER	  4096u
+#define SECTORS	  8192u
+#define INDIRECT  32u
+#define POLL_US	  2000
+#define PATIENCE  60 /* seconds for each thing that we wait for */
+#define STORM	  50000
+#define FAR_AHEAD 5u
+
+struct bad {
+	struct hyper *h;
+	uint16_t domid;
+	char dir[128]; /* our own folder */
+	char front[128]; /* the frontend's */
+	void *memory;
+	struct xpv_back ring;
+	uint32_t port;
+	bool silent; /* from now on */
+	void *kept; /* a page of the guest's that we do not unmap */
+};
+
+static const struct xpv_blkif_abi *const abi = &xpv_blkif_x86_64;
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+/* ---- the protocol as it should be ---- */
+
+static unsigned int state_of(struct bad *b, const char *dir)
+{
+	char *text = hyper_readf(b->h, 0, "%s/%s", dir, xpv_key(XPV_KEY_STATE));
+	unsigned int state = text ? (unsigned int)atoi(text) : 0;
+
+	free(text);
+	return state;
+}
+
+static void put_key(struct bad *b, enum xpv_key key, const char *value)
+{
+	if (hyper_writef(b->h, 0, b->dir, xpv_key(key), "%s", value))
+		die(xpv_key(key));
+}
+
+static void put_number(struct bad *b, enum xpv_key key, unsigned int value)
+{
+	if (hyper_writef(b->h, 0, b->dir, xpv_key(key), "%u", value))
+		die(xpv_key(key));
+}
+
+static uint32_t front_number(struct bad *b, enum xpv_key key)
+{
+	char *text = hyper_readf(b->h, 0, "%s/%s", b->front, xpv_key(key));
+	uint32_t value;
+
+	if (!text)
+		die(xpv_key(key));
+	value = (uint32_t)strtoul(text, NULL, 10);
+	free(text);
+	return value;
+}
+
+static void respond(struct bad *b, uint64_t id, uint8_t op, int16_t status)
+{
+	struct xpv_blk_response rsp = {.id = id, .op = op, .status = status};
+	uint8_t wire[XPV_BLKIF_MAX_SLOT];
+
+	xpv_blkif_encode_response(abi, &rsp, wire);
+	xpv_back_put(&b->ring, wire, abi->rsp_size);
+	xpv_back_push(&b->ring);
+	b->h->ops->evtchn_notify(b->h, b->port);
+}
+
+static void answer(struct bad *b, const struct xpv_blk_request *req)
+{
+	respond(b, req->id, req->op, XPV_BLKIF_OKAY);
+}
+
+/* ---- the ways to break it ---- */
+
+static void bad_id(struct bad *b, const struct xpv_blk_request *req)
+{
+	respond(b, UINT64_MAX, req->op, XPV_BLKIF_OKAY);
+}
+
+static void idle_id(struct bad *b, const struct xpv_blk_request *req)
+{
+	respond(b, (req->id + 1) % b->ring.ring.entries, req->op,
+		XPV_BLKIF_OKAY);
+}
+
+static void bad_op(struct bad *b, const struct xpv_blk_request *req)
+{
+	respond(b, req->id, req->op ^ 1, XPV_BLKIF_OKAY);
+}
+
+/* An error, and no more than that. */
+static void bad_status(struct bad *b, const struct xpv_blk_request *req)
+{
+	respond(b, req->id, req->op, 77);
+}
+
+static void move_index(struct bad *b, uint32_t by)
+{
+	struct xpv_sring *shared = b->ring.ring.shared;
+
+	xpv_store_release(&shared->rsp_prod, b->ring.rsp_prod + by);
+	b->h->ops->evtchn_notify(b->h, b->port);
+	b->silent = true;
+}
+
+static void beyond(struct bad *b, const struct xpv_blk_request *req)
+{
+	(void)req;
+	move_index(b, FAR_AHEAD);
+}
+
+static void backwards(struct bad *b, const struct xpv_blk_request *req)
+{
+	(void)req;
+	move_index(b, (uint32_t)-1);
+}
+
+/* The answer comes while we hold a page of the request, against the rules. */
+static void mapped(struct bad *b, const struct xpv_blk_request *req)
+{
+	if (req->nr_segs && !req->indirect && !b->kept)
+		b->kept = b->h->ops->map(b->h, b->domid, &req->seg[0].gref, 1,
+					 PROT_READ);
+	answer(b, req);
+}
+
+/* Is there more to see than the sectors that were asked for? (XSA-403) */
+static bool leaks(struct bad *b, const struct xpv_blk_seg *seg)
+{
+	size_t from = seg->first * XPV_SECTOR_SIZE;
+	size_t to = (seg->last + 1) * XPV_SECTOR_SIZE;
+	const uint8_t *page =
+		b->h->ops->map(b->h, b->domid, &seg->gref, 1, PROT_READ);
+	bool any = false;
+
+	if (!page)
+		die("mapping a page");
+	for (size_t i = 0; i < XPV_PAGE_SIZE; i++)
+		any |= (i < from || i >= to) && page[i];
+	b->h->ops->unmap(b->h, (void *)page, 1);
+	return any;
+}
+
+static void peek(struct bad *b, const struct xpv_blk_request *req)
+{
+	bool any = req->nr_segs && !req->indirect && leaks(b, &req->seg[0]);
+
+	respond(b, req->id, req->op, any ? XPV_BLKIF_ERROR : XPV_BLKIF_OKAY);
+}
+
+static void storm(struct bad *b, const struct xpv_blk_request *req)
+{
+	for (int i = 0; i < STORM; i++)
+		b->h->ops->evtchn_notify(b->h, b->port);
+	answer(b, req);
+}
+
+static void silent(struct bad *b, const struct xpv_blk_request *req)
+{
+	(void)req;
+	b->silent = true;
+}
+
+/* Two requests at once, of which the first is answered twice. */
+static void twice(struct bad *b, const struct xpv_blk_request *req)
+{
+	static struct xpv_blk_request held;
+	static bool holds;
+
+	if (!holds) {
+		held = *req;
+		holds = true;
+		return;
+	}
+	answer(b, &held);
+	answer(b, &held);
+	b->silent = true;
+}
+
+/* What cannot be used must not be: the disk does not come. */
+static void bad_offer(struct bad *b)
+{
+	put_key(b, XPV_KEY_SECTORS, "18446744073709551615");
+	put_key(b, XPV_KEY_SECTOR_SIZE, "513");
+}
+
+/* What is out of range is as if it were absent. */
+static void huge_offer(struct bad *b)
+{
+	put_key(b, XPV_KEY_MAX_RING_ORDER, "77");
+	put_key(b, XPV_KEY_MQ_MAX_QUEUES, "4294967295");
+	put_key(b, XPV_KEY_MAX_INDIRECT, "4294967295");
+	put_key(b, XPV_KEY_INFO, "-1");
+}
+
+static const struct mode {
+	const char *name;
+	void (*offer)(struct bad *b);
+	void (*act)(struct bad *b, const struct xpv_blk_request *req);
+} modes[] = {
+	{"id", NULL, bad_id},	      {"idle", NULL, idle_id},
+	{"op", NULL, bad_op},	      {"status", NULL, bad_status},
+	{"beyond", NULL, beyond},     {"backwards", NULL, backwards},
+	{"mapped", NULL, mapped},     {"storm", NULL, storm},
+	{"silent", NULL, silent},     {"twice", NULL, twice},
+	{"peek", NULL, peek},	      {"offer", bad_offer, NULL},
+	{"huge", huge_offer, answer},
+};
+
+/* ---- the life of the device ---- */
+
+static bool reached(struct bad *b, const char *dir, unsigned int state)
+{
+	for (int i = 0; i < PATIENCE * 50; i++) {
+		if (state_of(b, dir) == state)
+			return true;
+		usleep(20000);
+	}
+	fprintf(stderr, "%s is in state %u, not %u\n", dir, state_of(b, dir),
+		state);
+	return false;
+}
+
+/* The toolstack's script wants to see us in 2 until it is done. */
+static bool plugged(struct bad *b)
+{
+	for (int i = 0; i < PATIENCE * 50; i++) {
+		char *text = hyper_readf(b->h, 0, "%s/%s", b->dir,
+					 xpv_key(XPV_KEY_HOTPLUG_STATUS));
+		bool done = text && !strcmp(text, "connected");
+
+		free(text);
+		if (done)
+			return true;
+		usleep(20000);
+	}
+	fprintf(stderr, "%s: the hotplug script does not end\n", b->dir);
+	return false;
+}
+
+static void offer(struct bad *b, const struct mode *mode)
+{
+	put_number(b, XPV_KEY_FEATURE_FLUSH, 1);
+	put_number(b, XPV_KEY_MAX_INDIRECT, INDIRECT);
+	put_number(b, XPV_KEY_SECTORS, SECTORS);
+	put_number(b, XPV_KEY_SECTOR_SIZE, XPV_SECTOR_SIZE);
+	put_number(b, XPV_KEY_INFO, 0);
+	if (mode->offer)
+		mode->offer(b);
+	put_number(b, XPV_KEY_STATE, XPV_STATE_INIT_WAIT);
+}
+
+static void connect(struct bad *b)
+{
+	uint32_t gref = front_number(b, XPV_KEY_RING_REF);
+	int port;
+
+	b->memory = b->h->ops->map(b->h, b->domid, &gref, 1,
+				   PROT_READ | PROT_WRITE);
+	if (!b->memory ||
+	    xpv_back_attach(&b->ring, b->memory, XPV_PAGE_SIZE, abi->slot_size))
+		die("mapping the ring");
+	port = b->h->ops->evtchn_bind(b->h, b->domid,
+				      front_number(b, XPV_KEY_EVENT_CHANNEL));
+	if (port < 0)
+		die("binding the event channel");
+	b->port = (uint32_t)port;
+	put_number(b, XPV_KEY_STATE, XPV_STATE_CONNECTED);
+}
+
+static void serve(struct bad *b, const struct mode *mode)
+{
+	static const struct xpv_blk_limits limits = {
+		.sectors = SECTORS,
+		.align = 1,
+		.max_indirect = INDIRECT,
+	};
+	struct xpv_blk_request req;
+	uint8_t slot[XPV_BLKIF_MAX_SLOT];
+
+	while (!b->silent && xpv_back_final_check(&b->ring) > 0) {
+		xpv_back_take(&b->ring, slot, abi->slot_size);
+		xpv_blkif_decode(abi, &limits, slot, &req);
+		if (req.sector >= TRIGGER && req.op == XPV_BLKIF_READ)
+			mode->act(b, &req);
+		else
+			answer(b, &req);
+	}
+}
+
+static bool life(struct bad *b, const struct mode *mode)
+{
+	bool connected = false;
+
+	offer(b, mode);
+	if (!plugged(b) || !reached(b, b->front, XPV_STATE_INITIALISED))
+		return false;
+	connect(b);
+	/* the toolstack says when it is over, or the frontend does */
+	for (;;) {
+		unsigned int front = state_of(b, b->front);
+
+		connected |= front == XPV_STATE_CONNECTED;
+		if (front >= XPV_STATE_CLOSING)
+			break;
+		if (connected && front < XPV_STATE_CONNECTED)
+			break;
+		serve(b, mode);
+		usleep(POLL_US);
+	}
+	put_number(b, XPV_KEY_STATE, XPV_STATE_CLOSING);
+	if (!reached(b, b->front, XPV_STATE_CLOSED))
+		return false;
+	/* the page that was kept goes last: the guest had to do without it */
+	if (b->kept)
+		b->h->ops->unmap(b->h, b->kept, 1);
+	b->h->ops->evtchn_unbind(b->h, b->port);
+	b->h->ops->unmap(b->h, b->memory, 1);
+	put_number(b, XPV_KEY_STATE, XPV_STATE_CLOSED);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	const struct mode *mode = NULL;
+	struct bad b = {0};
+
+	for (size_t i = 0; argc == 4 && i < sizeof(modes) / sizeof(*modes); i++)
+		if (!strcmp(argv[1], modes[i].name))
+			mode = &modes[i];
+	if (!mode) {
+		fprintf(stderr, "bad-backend MODE DOMID VIRTUAL-DEVICE\n");
+		return 2;
+	}
+	b.h = hyper_open("xen", HYPER_GRANT | HYPER_EVTCHN | HYPER_STORE);
+	if (!b.h)
+		die("xen");
+	b.domid = (uint16_t)atoi(argv[2]);
+	snprintf(b.dir, sizeof(b.dir), XPV_PATH_BACK, (unsigned int)b.h->self,
+		 XPV_CLASS_VBD, (unsigned int)b.domid,
+		 (unsigned int)atoi(argv[3]));
+	snprintf(b.front, sizeof(b.front), XPV_PATH_FRONT,
+		 (unsigned int)b.domid, XPV_CLASS_VBD,
+		 (unsigned int)atoi(argv[3]));
+	if (!reached(&b, b.dir, XPV_STATE_INITIALISING))
+		return 1;
+	return life(&b, mode) ? 0 : 1;
+}

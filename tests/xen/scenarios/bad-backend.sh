@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# A backend that breaks the protocol costs the guest that disk and nothing else: one line in its log, an error for what
+# was under way, and the disk can be detached. Ours only: what the stock frontend makes of it is its own affair.
+# timeout: 300
+
+[[ $front == ours ]] || skip "a test of our frontend"
+bad=/usr/libexec/xpv/bad-backend
+[[ -x $bad ]] || skip "no $bad in the overlay"
+backend_use none
+disk=$(mkdisk empty 4)
+xvdb=51728
+broken() { guest_run a "dmesg | grep -c 'broke the protocol'"; }
+
+attach() { # MODE
+	$bad "$1" "$(guest_id a)" $xvdb &
+	peer=$!
+	assert xl block-attach a "$(disk_spec "$disk,xvdb")"
+}
+detach() {
+	assert xl block-detach a xvdb
+	wait $peer || fail "mode $mode: the frontend did not close"
+	wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode $mode: xvdb stays in the guest"
+}
+# beyond sector 4096 the backend acts on it
+touch_it() { guest_run a "dd if=/dev/xvdb of=/dev/null bs=4k skip=512 count=1 iflag=direct 2>/dev/null" 30; }
+one_read="dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null skip"
+touch_twice() { guest_run a "($one_read=520) & ($one_read=530) & wait %1 && wait %2" 30; }
+
+# of the page that the backend keeps mapped
+expect_in_log "grant_table: WARNING: g.e. 0x[0-9a-f]+ still in use!"
+guest_create a --vcpus 2 --append "xpv_blkfront.feature_persistent=N"
+lines=0
+
+for mode in id idle op beyond backwards mapped twice; do
+	attach "$mode"
+	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+	assert_fails "$([[ $mode == twice ]] && echo touch_twice || echo touch_it)"
+	lines=$((lines + 1))
+	assert_equal "$(broken)" "$lines" "mode $mode: lines in the log"
+	assert_fails guest_run a "dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null" 30
+	detach
+done
+
+# these break nothing
+for mode in status storm huge; do
+	attach "$mode"
+	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+	case $mode in
+	status) assert_fails touch_it ;;
+	*) assert touch_it ;;
+	esac
+	guest_must a "dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null"
+	detach
+done
+
+# what lies beside the data in its page is seen by a backend that is trusted, and by no other
+mode=peek
+sectors_mixed="fio --name=mixed --filename=/dev/xvdb --offset=2m --size=1m --io_size=64k --bs=512 --rw=randrw --iodepth=8 \
+	--ioengine=libaio --direct=1 --output-format=terse >/dev/null 2>&1"
+for trusted in Y N; do
+	guest_must a "echo $trusted >/sys/module/xpv_blkfront/parameters/trusted"
+	attach peek
+	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+	case $trusted in
+	Y) assert_fails guest_run a "$sectors_mixed" ;;
+	N) guest_must a "$sectors_mixed" ;;
+	esac
+	detach
+done
+
+# a size that cannot be: no disk, and the reason where the toolstack looks for it
+mode=offer
+attach offer
+wait_until 20 guest_run a "dmesg | grep -q 'sectors.*out of range\|reading size'" || fail "mode offer: nothing in the log"
+assert_fails guest_run a "test -b /dev/xvdb"
+xl block-detach a xvdb || true
+wait $peer || fail "mode offer: the frontend did not close"
+
+# no answer at all: the detach has its way after a while
+mode=silent
+attach silent
+wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode silent: no xvdb"
+guest_must a "dd if=/dev/xvdb of=/dev/null bs=4k skip=512 count=1 iflag=direct >/dev/null 2>&1 &"
+xl block-detach a xvdb || true
+wait $peer || fail "mode silent: the frontend did not close"
+wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode silent: xvdb stays in the guest"
+
+assert_equal "$(broken)" "$lines" "lines in the log at the end"
+guest_shutdown a
