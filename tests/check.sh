@@ -116,9 +116,12 @@ bench_smoke() {
 # Our pair in full, PV and PVH; the other pairings on data; the second kernel series; what admins get wrong.
 part_lab() {
 	local runs=(:base :base@type=pvh disk-data@script=block-xpv disk-hotplug@script=block-xpv disk-grants@front=stock bad-input demo) type kernel
+	runs+=(disk-queues 'disk-queues@type=pvh,poll=1,order=2' \
+		'disk-queues@queues=1,indirect=0,persistent=N,trusted=N' disk-resume bad-backend)
+	runs+=(disk-queues@back=stock 'disk-queues@back=stock,persistent=N' 'disk-resume@back=stock,type=pvh')
 	for type in pv pvh; do runs+=(":pair@front=stock,type=$type"); done
 	for kernel in $(tests/kernels.sh all | tail -n +2); do
-		runs+=(disk-hotplug@kernel="$kernel" net-hotplug@kernel="$kernel" ":pair@kernel=$kernel")
+		runs+=(disk-hotplug@kernel="$kernel" net-hotplug@kernel="$kernel" ":pair@kernel=$kernel" "disk-queues@kernel=$kernel,poll=1")
 	done
 	for type in pv pvh; do runs+=(":pair@back=stock,type=$type" ":pair@front=stock,back=stock,type=$type"); done
 	XPV_GUEST_KERNELS="$(tests/kernels.sh all | tr '\n' ' ')"
