@@ -131,9 +131,9 @@ static bool is_full(ssize_t result)
 
 static bool wait_for_space(struct file *f, struct storage_io *io, int error)
 {
-	if (f->config.full != STORAGE_FULL_PAUSE || f->giving_up ||
-	    !space_wait(&f->space, io))
+	if (f->config.full != STORAGE_FULL_PAUSE || f->giving_up)
 		return false;
+	space_wait(&f->space, io);
 	set_waiting(f, error);
 	return true;
 }

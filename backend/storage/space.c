@@ -2,74 +2,37 @@
 #include "space.h"
 
 #include <limits.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
+
+static void expired(struct loop_timer *timer)
+{
+	struct space *sp = timer->owner;
+
+	if (!sp->go)
+		sp->go = 1;
+}
 
 void space_init(struct space *sp, struct loop *loop)
 {
-	*sp = (struct space){.loop = loop, .timer = {.fd = -1}};
+	*sp = (struct space){
+		.loop = loop,
+		.timer = {.expired = expired, .owner = sp},
+	};
 	STAILQ_INIT(&sp->queue);
 }
 
 void space_fini(struct space *sp)
 {
-	if (sp->timer.fd < 0)
-		return;
-	loop_del(sp->loop, &sp->timer);
-	close(sp->timer.fd);
+	loop_timer_cancel(&sp->timer);
 }
 
-static void expired(struct loop_source *src, uint32_t events)
-{
-	struct space *sp = src->owner;
-	uint64_t count;
-
-	(void)events;
-	if (read(src->fd, &count, sizeof(count)) != sizeof(count))
-		return;
-	sp->armed = false;
-	if (!sp->go)
-		sp->go = 1;
-}
-
-static bool make_timer(struct space *sp)
-{
-	if (sp->timer.fd >= 0)
-		return true;
-	sp->timer.fd =
-		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	sp->timer.ready = expired;
-	sp->timer.owner = sp;
-	if (sp->timer.fd < 0)
-		return false;
-	if (!loop_add(sp->loop, &sp->timer, EPOLLIN))
-		return true;
-	close(sp->timer.fd);
-	sp->timer.fd = -1;
-	return false;
-}
-
-static bool start_timer(struct space *sp)
-{
-	struct itimerspec when = {
-		.it_value = {.tv_sec = sp->pause_ms / 1000,
-			     .tv_nsec = sp->pause_ms % 1000 * 1000000l},
-	};
-
-	sp->armed = make_timer(sp) &&
-		    !timerfd_settime(sp->timer.fd, 0, &when, NULL);
-	return sp->armed;
-}
-
-bool space_wait(struct space *sp, struct storage_io *io)
+void space_wait(struct space *sp, struct storage_io *io)
 {
 	if (!sp->waiting)
 		sp->pause_ms = SPACE_FIRST_MS;
-	else if (!sp->armed && io->held && sp->pause_ms < SPACE_LAST_MS)
+	else if (!sp->timer.set && io->held && sp->pause_ms < SPACE_LAST_MS)
 		sp->pause_ms *= 2;
-	if (!sp->armed && !start_timer(sp))
-		return false;
+	if (!sp->timer.set)
+		loop_timer_set(sp->loop, &sp->timer, loop_now() + sp->pause_ms);
 	sp->go = 0;
 	if (io->held) {
 		STAILQ_INSERT_HEAD(&sp->queue, io, next);
@@ -78,7 +41,6 @@ bool space_wait(struct space *sp, struct storage_io *io)
 		sp->waiting++;
 	}
 	io->held = true;
-	return true;
 }
 
 void space_done(struct space *sp, struct storage_io *io, bool good)
@@ -89,7 +51,7 @@ void space_done(struct space *sp, struct storage_io *io, bool good)
 		/* For one: perhaps for all. */
 		sp->go = UINT_MAX;
 		sp->pause_ms = SPACE_FIRST_MS;
-	} else if (!sp->armed && !sp->go) {
+	} else if (!sp->timer.set && !sp->go) {
 		sp->go = 1; /* it said nothing about those behind it */
 	}
 }

@@ -16,8 +16,7 @@
 
 struct space {
 	struct loop *loop;
-	struct loop_source timer; /* fd -1 until it is needed */
-	bool armed; /* the timer is running */
+	struct loop_timer timer; /* until the next is tried */
 	unsigned int pause_ms;
 	unsigned int go; /* as many may be tried now */
 	unsigned int waiting; /* requests that have waited and are not done */
@@ -26,8 +25,7 @@ struct space {
 
 void space_init(struct space *sp, struct loop *loop);
 void space_fini(struct space *sp);
-/* Let it wait. False: that cannot be done, it has to fail. */
-bool space_wait(struct space *sp, struct storage_io *io);
+void space_wait(struct space *sp, struct storage_io *io);
 /* A request that has waited is done. @good: there was space for it. */
 void space_done(struct space *sp, struct storage_io *io, bool good);
 /* What is to be tried now, or NULL. */

@@ -104,8 +104,10 @@ static void let_go(struct vbd_request *rq)
 	struct vbd *vbd = rq->queue->vbd;
 
 	data_release(rq);
-	if (rq->mem)
+	if (rq->mem) {
 		buffers_put(&vbd->common->buffers, rq->mem, rq->pages);
+		vbd->memory -= rq->pages;
+	}
 	rq->mem = NULL;
 	if (vbd->barrier == rq) {
 		vbd->barrier = NULL;
@@ -147,14 +149,32 @@ static bool blocked(const struct vbd_queue *q)
 	return q->stalled || q->vbd->barrier;
 }
 
+/*
+ * A disk whose writes wait, for space or for a device that hangs, leaves half
+ * of the memory to the others of its guest. It does not stand in line for
+ * what it may not have.
+ */
+static bool has_its_share(const struct vbd *vbd, unsigned int pages)
+{
+	return vbd->common->users > 1 &&
+	       vbd->memory + pages > VBD_BUFFERS_SHARE;
+}
+
 static bool give_memory(struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
+	struct buffers *b = &q->vbd->common->buffers;
 
 	rq->pages = request_pages(rq);
 	if (!rq->pages)
 		return true;
-	rq->mem = buffers_get(&q->vbd->common->buffers, rq->pages, &q->waiter);
+	if (has_its_share(q->vbd, rq->pages)) {
+		buffers_forget(b, &q->waiter);
+		return false;
+	}
+	rq->mem = buffers_get(b, rq->pages, &q->waiter);
+	if (rq->mem)
+		q->vbd->memory += rq->pages;
 	return rq->mem;
 }
 

@@ -185,6 +185,7 @@ static void give_back(struct vbd_request *rq)
 		return;
 	buffers_put(&rq->queue->vbd->common->buffers,
 		    rq->mem + (size_t)keep * XPV_PAGE_SIZE, rq->pages - keep);
+	rq->queue->vbd->memory -= rq->pages - keep;
 	rq->pages = keep;
 }
 

@@ -32,6 +32,8 @@
 #define VBD_TURN_REQUESTS 64
 /* Copy operations in one call. */
 #define VBD_BATCH 256
+/* Pages of the buffers for one disk of a guest that has several. */
+#define VBD_BUFFERS_SHARE (BUFFERS_PAGES / 2)
 
 struct vbd;
 struct vbd_queue;
@@ -117,6 +119,7 @@ struct vbd {
 	struct loop_work work;
 	enum vbd_state state;
 	unsigned int in_storage; /* requests that the storage works on */
+	unsigned int memory; /* pages of the buffers that its requests hold */
 	/* The storage may work on mapped pages themselves. */
 	bool in_place;
 	/* while connected */
@@ -242,9 +245,9 @@ _Static_assert(XPV_BLKIF_SEG_SIZE % 8 == 0 &&
 	       "the tables behind the first one are aligned");
 _Static_assert(XPV_BLKIF_MAX_SEGS <= XPV_BLKIF_SEGS_PER_PAGE,
 	       "descriptors fill one indirect page at most");
-_Static_assert(BUFFERS_PAGES > XPV_BLKIF_MAX_SEGS + XPV_BLKIF_MAX_SEGS *
-							    VBD_SEG_TABLES /
-							    XPV_PAGE_SIZE,
+_Static_assert(VBD_BUFFERS_SHARE > XPV_BLKIF_MAX_SEGS + XPV_BLKIF_MAX_SEGS *
+								VBD_SEG_TABLES /
+								XPV_PAGE_SIZE,
 	       "the largest request fits into the memory of a guest");
 
 #endif

@@ -272,6 +272,37 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
+/* A disk that hangs does not take all of it from the guest's other ones. */
+START_TEST(memory_is_shared)
+{
+	const struct ipc_vbd_attach a = {.sectors = 8, .sector_size = 512};
+	struct buffers *b = &script.vbd->common->buffers;
+	struct buffers_waiter other = {.waiting = false};
+	struct vbd *second;
+	unsigned int i;
+	void *mem;
+
+	second = vbd_make(&script.worker,
+			  (struct ipc_device){.class = IPC_VBD, .handle = 1},
+			  &a);
+	ck_assert_ptr_nonnull(second);
+	second->storage = storage_null(4096);
+	for (i = 0; i < 8; i++)
+		ask(i, XPV_BLKIF_WRITE, 256);
+	script_turns();
+	ck_assert_uint_eq(script_submitted(), VBD_BUFFERS_SHARE / 257);
+	mem = buffers_get(b, VBD_BUFFERS_SHARE, &other);
+	ck_assert_ptr_nonnull(mem);
+	buffers_put(b, mem, VBD_BUFFERS_SHARE);
+	for (i = 0; i < 8; i++) {
+		script_answer(STORAGE_WRITE, i, 0);
+		expect(i, XPV_BLKIF_OKAY);
+	}
+	ck_assert_uint_eq(script.vbd->memory, 0);
+	vbd_detach(second);
+}
+END_TEST
+
 /* The storage still writes to our memory and reads from it: we wait. */
 START_TEST(disconnect_waits)
 {
@@ -368,6 +399,7 @@ Suite *vbd_order_suite(void)
 	tcase_add_test(c, successor_finds_what_is_left);
 	tcase_add_test(c, events_overflow);
 	tcase_add_test(c, memory_is_bounded);
+	tcase_add_test(c, memory_is_shared);
 	tcase_add_test(c, disconnect_waits);
 	tcase_add_test(c, disconnect_under_barrier);
 	tcase_add_test(c, large_ones_get_memory);
