@@ -73,7 +73,7 @@ $(B)/xpv-worker: $(call obj,$(WORKER_SRC)) $(B)/back.a $(B)/ring.a
 $(B)/xpv: $(call obj,$(TOOL_SRC)) $(B)/back.a $(B)/ring.a
 $(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 # Tests of the supervisor start it and its workers, from beside themselves.
-$(B)/unit: | $(B)/xpvd $(B)/xpv-worker
+$(B)/unit: | $(PROGRAMS)
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(PROGRAMS) $(B)/unit $(B)/bench:

@@ -119,5 +119,6 @@ int tool_check(const struct tool *tool, int argc, char **argv)
 		return check_disk(tool, argv[1]);
 	if (!strcmp(argv[0], "mac"))
 		return check_mac(tool, argv[1]);
+	tool_complain("check \"%s\": expected disk or mac", argv[0]);
 	return TOOL_USAGE;
 }

@@ -116,6 +116,7 @@ static json_t *read_device(struct hyper *h, const char *class, uint32_t domid,
 		put_key(device, "bridge", h, back, XPV_KEY_BRIDGE);
 	}
 	put_key(device, "error", h, back, XPV_KEY_ERROR);
+	put_key(device, "hotplug_error", h, back, XPV_KEY_HOTPLUG_ERROR);
 	put_key(device, "condition", h, back, XPV_KEY_CONDITION);
 	return device;
 }

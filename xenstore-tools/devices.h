@@ -4,8 +4,9 @@
  *
  * A device is a JSON object; facts that are not known are left out:
  *	domid, domain (its name), class ("vbd", "vif"), id, device ("xvda",
- *	"vif0"), state, frontend, target or mac, mode, error, condition (what is wrong
- *	with a device that is served nevertheless)
+ *	"vif0"), state, frontend, target or mac, mode, error (ours),
+ *	hotplug_error (its script's), condition (what is wrong with a device
+ *	that is served nevertheless)
  */
 #ifndef XPV_DEVICES_H
 #define XPV_DEVICES_H

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* xpv: look at the devices of this host, and at what they are made of. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "backend/config.h"
+#include "backend/reason.h"
 #include "tool.h"
 
 #ifndef XPV_VERSION
@@ -20,6 +22,8 @@ static const struct {
 	{"check", tool_check},
 	{"resize", tool_resize},
 };
+
+#define NR_VERBS (sizeof(verbs) / sizeof(*verbs))
 
 static int usage(FILE *out)
 {
@@ -51,6 +55,18 @@ void tool_complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+struct hyper *tool_store(const struct tool *tool)
+{
+	struct hyper *h = hyper_open(tool->hyper, HYPER_STORE);
+	struct reason why;
+
+	if (!h) {
+		reason_no_store(&why, tool->hyper, errno);
+		tool_complain("%s", why.text);
+	}
+	return h;
 }
 
 void tool_print(const struct tool *tool, json_t *value)
@@ -109,6 +125,7 @@ int main(int argc, char **argv)
 		.config = CONFIG_FILE,
 	};
 	int status = parse(argc, argv, &tool);
+	size_t i;
 
 	if (status >= 0)
 		return status;
@@ -116,9 +133,13 @@ int main(int argc, char **argv)
 	argv += optind;
 	if (!argc)
 		return tool_list(&tool, 0, argv);
-	status = TOOL_USAGE;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+	for (i = 0; i < NR_VERBS; i++)
 		if (!strcmp(argv[0], verbs[i].verb))
-			status = verbs[i].run(&tool, argc - 1, argv + 1);
+			break;
+	if (i == NR_VERBS) {
+		tool_complain("\"%s\" is no verb", argv[0]);
+		return usage(stderr);
+	}
+	status = verbs[i].run(&tool, argc - 1, argv + 1);
 	return status == TOOL_USAGE ? usage(stderr) : status;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* xpv resize: have xpvd look at a disk that has grown, and say what it saw. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,12 +122,9 @@ int tool_resize(const struct tool *tool, int argc, char **argv)
 
 	if (argc != 2)
 		return TOOL_USAGE;
-	h = hyper_open(tool->hyper, HYPER_STORE);
-	if (!h) {
-		tool_complain("the store of %s cannot be reached: %s",
-			      tool->hyper, strerror(errno));
+	h = tool_store(tool);
+	if (!h)
 		return TOOL_UNREACHABLE;
-	}
 	devices = devices_read(h);
 	device = find(devices, argv);
 	if (device) {

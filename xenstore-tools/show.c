@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* xpv list, xpv show: the devices of this host. */
-#include <errno.h>
 #include <string.h>
 
 #include "devices.h"
@@ -11,14 +10,11 @@
 /* NULL, having said why. */
 static json_t *read_all(const struct tool *tool)
 {
-	struct hyper *h = hyper_open(tool->hyper, HYPER_STORE);
+	struct hyper *h = tool_store(tool);
 	json_t *devices;
 
-	if (!h) {
-		tool_complain("the store of %s cannot be reached: %s",
-			      tool->hyper, strerror(errno));
+	if (!h)
 		return NULL;
-	}
 	devices = devices_read(h);
 	hyper_close(h);
 	return devices;
@@ -34,8 +30,8 @@ static const char *text(const json_t *device, const char *field)
 /* What it is made of, and what is wrong with it. */
 static const char *gist(const json_t *device)
 {
-	static const char *const fields[] = {"error", "condition", "target",
-					     "mac"};
+	static const char *const fields[] = {"error", "hotplug_error",
+					     "condition", "target", "mac"};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		if (json_object_get(device, fields[i]))
@@ -149,6 +145,30 @@ static void print_facts(json_t *devices)
 	}
 }
 
+/* What there is in place of what was asked for. */
+static void complain_none(const json_t *devices, int argc, char **argv)
+{
+	char names[256] = "";
+	const json_t *device;
+	size_t i, len = 0;
+
+	json_array_foreach(devices, i, device)
+	{
+		if (!devices_is_of(device, argv[0]) || len >= sizeof(names))
+			continue;
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+					"%s%s", len ? ", " : "",
+					text(device, "device"));
+	}
+	if (argc > 1 && *names)
+		tool_complain("domain \"%s\" has no device \"%s\": expected %s",
+			      argv[0], argv[1], names);
+	else
+		tool_complain("no domain \"%s\" has devices here: `xpv list` "
+			      "shows those that have",
+			      argv[0]);
+}
+
 /* xpv show [DOMAIN [DEVICE]] */
 int tool_show(const struct tool *tool, int argc, char **argv)
 {
@@ -166,13 +186,13 @@ int tool_show(const struct tool *tool, int argc, char **argv)
 		device) if ((argc < 1 || devices_is_of(device, argv[0])) &&
 			    (argc < 2 || devices_is(device, argv[1])))
 		json_array_append(found, device);
-	json_decref(devices);
 	if (argc && !json_array_size(found)) {
-		tool_complain("no device %s%s%s", argv[0], argc > 1 ? " " : "",
-			      argc > 1 ? argv[1] : "");
+		complain_none(devices, argc, argv);
+		json_decref(devices);
 		json_decref(found);
 		return TOOL_NO_DEVICE;
 	}
+	json_decref(devices);
 	json_array_foreach(found, i, device) add_counters(tool, device);
 	if (tool->json) {
 		tool_print(tool, found);

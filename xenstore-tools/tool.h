@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "hyper/hyper.h"
+
 /* Exit statuses of every subcommand. */
 enum {
 	TOOL_OK = 0,
@@ -34,6 +36,8 @@ int tool_resize(const struct tool *tool, int argc, char **argv);
 
 /* Prints and frees @value. */
 void tool_print(const struct tool *tool, json_t *value);
+/* NULL, having said why. */
+struct hyper *tool_store(const struct tool *tool);
 /* "xpv: ..." on stderr. */
 __attribute__((format(printf, 1, 2))) void tool_complain(const char *fmt, ...);
 

@@ -61,6 +61,7 @@ struct device {
 	bool failed;
 	enum xpv_state failed_peer;
 	struct reason why;
+	bool script_failed; /* and the log has said so */
 
 	/* guest.c */
 	struct guest *guest; /* whose worker knows it, or was asked to */
@@ -179,6 +180,8 @@ int device_check_back(struct device *dev, struct reason *why);
 int device_check_front(struct device *dev, struct reason *why);
 /* 1: the hotplug script says connected; 0: not (yet). */
 int device_hotplugged(struct device *dev, struct reason *why);
+/* Log once that the hotplug script gave up, in its own words. */
+void device_tell_hotplug(struct device *dev);
 /* Set the `error` nodes to dev->why, or clear them. */
 int device_put_error(struct device *dev, uint32_t tx);
 int device_clear_error(struct device *dev, uint32_t tx);

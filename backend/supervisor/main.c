@@ -123,6 +123,7 @@ static int watch_signals(struct supervisor *sv)
 
 static int serve(struct supervisor *sv)
 {
+	struct reason why;
 	int err = watch_signals(sv);
 
 	if (err >= 0)
@@ -131,10 +132,14 @@ static int serve(struct supervisor *sv)
 		err = errands_init(sv);
 	if (err >= 0)
 		err = size_watch_init(sv);
-	if (err >= 0)
-		err = watch_init(sv);
 	if (err < 0) {
-		log_daemon(LOG_ERR, "%s: %s", sv->hyper_spec, strerror(-err));
+		log_daemon(LOG_ERR, "cannot start: %s", strerror(-err));
+		return err;
+	}
+	err = watch_init(sv);
+	if (err < 0) {
+		reason_no_store(&why, sv->hyper_spec, -err);
+		log_daemon(LOG_ERR, "%s", why.text);
 		return err;
 	}
 	/* Before the first watch event is looked at. */

@@ -13,7 +13,8 @@
 #define TX_ATTEMPTS 32
 
 /* What the stock hotplug scripts write when they are done. */
-#define HOTPLUG_DONE "connected"
+#define HOTPLUG_DONE   "connected"
+#define HOTPLUG_FAILED "error"
 
 static const struct hyper_ops *ops(const struct device *dev)
 {
@@ -176,6 +177,26 @@ int device_hotplugged(struct device *dev, struct reason *why)
 		err = text && !strcmp(text, HOTPLUG_DONE);
 	free(text);
 	return err;
+}
+
+void device_tell_hotplug(struct device *dev)
+{
+	struct hyper *h = dev->sv->hyper;
+	char *status, *words = NULL;
+	struct reason ignored;
+	bool failed;
+
+	if (key_text(h, dev->back, XPV_KEY_HOTPLUG_STATUS, &status, &ignored))
+		return;
+	failed = status && !strcmp(status, HOTPLUG_FAILED);
+	free(status);
+	if (failed && !dev->script_failed) {
+		key_text(h, dev->back, XPV_KEY_HOTPLUG_ERROR, &words, &ignored);
+		device_log(dev, LOG_ERR, "its hotplug script failed: %s",
+			   words ? words : "it did not say why");
+		free(words);
+	}
+	dev->script_failed = failed;
 }
 
 static void error_dir(struct device *dev, char path[PATH_MAX_STORE])

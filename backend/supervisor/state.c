@@ -325,6 +325,8 @@ void device_step(struct device *dev)
 		put_off(dev, err);
 		return;
 	}
+	if (dev->own != XPV_STATE_CONNECTED)
+		device_tell_hotplug(dev);
 	if (dev->failed && dev->peer != dev->failed_peer &&
 	    dev->own == XPV_STATE_CLOSED)
 		dev->failed = false;

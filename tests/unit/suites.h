@@ -50,7 +50,8 @@
 	X(supervisor)                                                          \
 	X(supervisor_bad)                                                      \
 	X(supervisor_vif)                                                      \
-	X(supervisor_faults)
+	X(supervisor_faults)                                                   \
+	X(tool)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
 XPV_SUITES(XPV_SUITE_DECL)

@@ -209,6 +209,28 @@ START_TEST(vbd_toolstack_writes_rubbish)
 }
 END_TEST
 
+/* Its words are in the log, once. */
+START_TEST(script_gives_up)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, "/missing", "w");
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	back_write(&d, xpv_key(XPV_KEY_HOTPLUG_ERROR), "/missing: no");
+	for (unsigned int n = 0; n < 3; n++) {
+		back_write(&d, xpv_key(XPV_KEY_HOTPLUG_STATUS), "error");
+		pause_ms(100);
+	}
+	ck_assert_uint_eq(host_log_lines(&host, "vbd 5/51712: "), 1);
+	ck_assert_uint_eq(host_log_lines(&host, "script failed: /missing: no"),
+			  1);
+	ck_assert_int_eq(back_state(&d), XPV_STATE_INIT_WAIT);
+	/* And it may be run again. */
+	vdev_hotplug(&d, host.disk);
+	pause_ms(50);
+	vdev_remove(&d);
+}
+END_TEST
+
 static const struct row target_rows[] = {
 	{"physical-device-path", "/nonexistent", "/nonexistent"},
 	{"physical-device-path", "/tmp", "directory"},
@@ -300,6 +322,7 @@ Suite *supervisor_bad_suite(void)
 	tcase_add_test(tc, ring_is_broken);
 	tcase_add_loop_test(tc, vbd_toolstack_writes_rubbish, 0,
 			    ROWS(vbd_back_rows));
+	tcase_add_test(tc, script_gives_up);
 	tcase_add_loop_test(tc, vbd_target_cannot_be_had, 0, ROWS(target_rows));
 	tcase_add_loop_test(tc, vif_mac_is_none, 0, ROWS(mac_rows));
 	tcase_add_loop_test(tc, vif_frontend_publishes_rubbish, 0,

@@ -39,7 +39,7 @@ bool wait_until(bool (*is)(void *arg), void *arg, unsigned int ms)
 
 /* ---- the host ---- */
 
-static void own_program(char *path, size_t size, const char *name)
+void own_program(char *path, size_t size, const char *name)
 {
 	char self[HOST_PATH - 32];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);

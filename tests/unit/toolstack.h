@@ -49,6 +49,9 @@ struct vdev {
 	char back[HOST_PATH], front[HOST_PATH];
 };
 
+/* The path of a program beside this one. */
+void own_program(char *path, size_t size, const char *name);
+
 void host_setup(struct host *host);
 void host_teardown(struct host *host);
 void host_start_xpvd(struct host *host);
