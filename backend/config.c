@@ -35,6 +35,7 @@ static const struct {
 	{"disk", set_disk},
 	{"net", set_net},
 };
+#define SWITCH	    "switch " /* and its name */
 #define NR_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 static int set(struct reading *r, const char *section, const char *key,
@@ -42,6 +43,15 @@ static int set(struct reading *r, const char *section, const char *key,
 {
 	struct reason what;
 
+	if (!strncmp(section, SWITCH, strlen(SWITCH))) {
+		if (!switch_options_set(&r->config->switches,
+					section + strlen(SWITCH), key, value,
+					&what))
+			return 0;
+		reason_set(r->why, "%s: [%.32s] %.200s", r->path, section,
+			   what.text);
+		return -EINVAL;
+	}
 	for (size_t i = 0; i < NR_SECTIONS; i++) {
 		if (strcmp(sections[i].name, section))
 			continue;
@@ -52,7 +62,8 @@ static int set(struct reading *r, const char *section, const char *key,
 	}
 	reason_set(
 		r->why,
-		"%s: section [%.32s] of key \"%.32s\": expected [%s] or [%s]",
+		"%s: section [%.32s] of key \"%.32s\": expected [%s], [%s] or "
+		"[" SWITCH "NAME]",
 		r->path, section, key, sections[0].name, sections[1].name);
 	return -EINVAL;
 }
@@ -76,6 +87,7 @@ int config_read(const char *path, struct config *c, struct reason *why)
 
 	disk_options_init(&c->disk);
 	net_options_init(&c->net);
+	memset(&c->switches, 0, sizeof(c->switches));
 	file = fopen(path, "re");
 	if (!file) {
 		if (errno == ENOENT)

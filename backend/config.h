@@ -8,6 +8,7 @@
 
 #include "storage/options.h"
 #include "net_options.h"
+#include "switch_options.h"
 
 #define CONFIG_FILE "/etc/xpv/xpvd.conf"
 
@@ -16,6 +17,7 @@ struct reason;
 struct config {
 	struct disk_options disk; /* [disk] */
 	struct net_options net; /* [net] */
+	struct switch_table switches; /* [switch NAME] */
 };
 
 /*

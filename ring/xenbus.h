@@ -141,6 +141,7 @@ enum xpv_key_type {
 	X(MAC, "mac", TEXT, 17, 17, XPV_REQUIRED)                             \
 	X(HANDLE, "handle", UINT, 0, 65535, XPV_REQUIRED)                     \
 	X(BRIDGE, "bridge", TEXT, 1, 64, XPV_NO_DEFAULT)                      \
+	X(IP, "ip", TEXT, 0, 1024, XPV_NO_DEFAULT)                            \
 	X(VIFNAME, "vifname", TEXT, 1, 15, XPV_NO_DEFAULT)                    \
 	X(RATE, "rate", TEXT, 3, 64, XPV_NO_DEFAULT)                          \
 	X(MTU, "mtu", UINT, 68, 65535, 1500)                                  \

@@ -33,9 +33,10 @@ struct hyper;
 /*
  * A receiver that does not pull loses what was sent to it, and gets nothing
  * more until it pulls again: its sender's guest waits that long for its
- * pages, once. A guest that runs posts buffers much sooner.
+ * pages, once. A guest that runs posts buffers much sooner; a worker on a
+ * host that is short of processors may not get its turn before.
  */
-#define SWITCH_HOLD_MS 50u
+#define SWITCH_HOLD_MS 200u
 /*
  * A receiver that has claimed a mail is in the middle of a copy, which ends
  * with its turn of the loop. One that is stopped there is waited for that

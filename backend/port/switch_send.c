@@ -94,10 +94,16 @@ static int hindrance(struct switch_link *link, uint64_t now)
 	return SWITCH_TX_DROP_STALLED;
 }
 
+/*
+ * To all ports of the VLAN behind which its receiver may be. A station that
+ * nobody knows is not behind a port whose only address is known: what is sent
+ * to a guest whose worker is just away does not get to the others.
+ */
 static int flood(struct switch_port *sp, const struct switch_packet *pkt,
 		 struct mail *mail, uint16_t cookie, uint64_t now)
 {
 	uint16_t vlan = mail->tci & VLAN_ID_MASK;
+	bool group = mail->header[0] & 1;
 	struct switch_link *link;
 	int held = 0;
 
@@ -105,7 +111,8 @@ static int flood(struct switch_port *sp, const struct switch_packet *pkt,
 	SWITCH_FOREACH(link, sp) {
 		int no;
 
-		if (!vlan_carries(&link->peer.vlans, vlan))
+		if (!vlan_carries(&link->peer.vlans, vlan) ||
+		    (link->peer.fixed && !group))
 			continue;
 		no = hindrance(link, now);
 		/* One port that is slow does not keep the others waiting. */

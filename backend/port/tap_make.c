@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -215,4 +216,49 @@ undo:
 	while (n)
 		close(fds[--n]);
 	return ret;
+}
+
+static int set_interface_up(int sock, const char *name, struct reason *why)
+{
+	struct ifreq ifr = {0};
+
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(sock, SIOCGIFFLAGS, &ifr))
+		return fail(why, name, "reading its flags");
+	ifr.ifr_flags |= IFF_UP;
+	if (ioctl(sock, SIOCSIFFLAGS, &ifr))
+		return fail(why, name, "setting it up");
+	return 0;
+}
+
+static int add_to_bridge(int sock, const char *name, const char *bridge,
+			 struct reason *why)
+{
+	struct ifreq ifr = {0};
+
+	if (!if_nametoindex(bridge)) {
+		reason_set(why, "tap %s: there is no bridge %s to put it into",
+			   name, bridge);
+		return -ENODEV;
+	}
+	strncpy(ifr.ifr_name, bridge, IFNAMSIZ - 1);
+	ifr.ifr_ifindex = (int)if_nametoindex(name);
+	if (!ioctl(sock, SIOCBRADDIF, &ifr))
+		return 0;
+	reason_set(why, "tap %s: adding it to the bridge %s: %s", name, bridge,
+		   strerror(errno));
+	return -errno;
+}
+
+int tap_join(const char *name, const char *bridge, struct reason *why)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (sock < 0)
+		return fail(why, name, "opening a socket");
+	err = set_interface_up(sock, name, why);
+	if (!err && *bridge)
+		err = add_to_bridge(sock, name, bridge, why);
+	close(sock);
+	return err;
 }

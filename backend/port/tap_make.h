@@ -40,4 +40,10 @@ int tap_make(const struct tap_spec *spec, int *fds, struct reason *why);
 int tap_mtu(int fd, uint32_t *mtu, struct reason *why);
 int tap_set_mtu(int fd, uint32_t mtu, struct reason *why);
 
+/*
+ * Set the interface up, and put it into @bridge if that is not "". -ENODEV:
+ * there is no such interface; any other error and @why say what went wrong.
+ */
+int tap_join(const char *name, const char *bridge, struct reason *why);
+
 #endif

@@ -18,6 +18,7 @@
 static const struct device_class *const classes[] = {
 	[IPC_VBD] = &vbd_class,
 	[IPC_VIF] = &vif_class,
+	[IPC_UPLINK] = &uplink_class,
 };
 #define NR_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
@@ -145,6 +146,8 @@ static int name_device(struct device *dev)
 
 	snprintf(dev->name, sizeof(dev->name), "%s %u/%u", class, key->domid,
 		 key->handle);
+	if (dev->class->step)
+		return 0;
 	if (asprintf(&dev->back, XPV_PATH_BACK, dev->sv->hyper->self, class,
 		     key->domid, key->handle) < 0)
 		return -ENOMEM;

@@ -19,6 +19,7 @@
 #include "log.h"
 #include "supervisor.h"
 #include "vbd.h"
+#include "uplink.h"
 #include "vif.h"
 #include "xenbus.h"
 
@@ -77,6 +78,7 @@ struct device {
 	union { /* of its class */
 		struct vbd vbd;
 		struct vif vif;
+		struct uplink uplink;
 	};
 };
 
@@ -120,16 +122,23 @@ struct device_class {
 	 * 1: the worker is to be asked @msg, which answered() hears the answer
 	 * of; 0: no; or a negative errno: to be tried again.
 	 */
-	int (*tend)(struct device *dev, struct ipc_msg *msg);
+	int (*tend)(struct device *dev, struct ipc_msg *msg, int *fds,
+		    unsigned int *nr_fds);
 	void (*answered)(struct device *dev, const struct ipc_reply *reply);
 	/* How the device is, as the worker says. */
 	void (*noticed)(struct device *dev, const union ipc_notice *notice);
+	/*
+	 * A device of no store and no frontend: this takes the place of all
+	 * above but for answered(), which hears every answer.
+	 */
+	void (*step)(struct device *dev);
 	/* Close, remove and forget what prepare() and attach() made. */
 	void (*release)(struct device *dev);
 };
 
 extern const struct device_class vbd_class;
 extern const struct device_class vif_class;
+extern const struct device_class uplink_class;
 
 /* ---- device.c: the table ---- */
 

@@ -160,7 +160,7 @@ void record_each_device(struct supervisor *sv,
 	while ((entry = readdir(dir)))
 		if (sscanf(entry->d_name, DEVICE_FILE "%c", &key.class,
 			   &key.domid, &key.handle, &end) == 3 &&
-		    (key.class == IPC_VBD || key.class == IPC_VIF))
+		    key.class < IPC_CLASSES)
 			found(sv, &key);
 	closedir(dir);
 }

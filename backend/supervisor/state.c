@@ -301,12 +301,15 @@ static void vanish(struct device *dev)
 static bool tend(struct device *dev)
 {
 	struct ipc_msg msg = {0};
-	int result = dev->class->tend ? dev->class->tend(dev, &msg) : 0;
+	int fds[IPC_MAX_FDS], result = 0;
+	unsigned int nr_fds = 0;
 
+	if (dev->class->tend)
+		result = dev->class->tend(dev, &msg, fds, &nr_fds);
 	if (result < 0)
 		put_off(dev, result);
 	else if (result)
-		ask(dev, msg.type, &msg, NULL, 0);
+		ask(dev, msg.type, &msg, fds, nr_fds);
 	return !result;
 }
 
@@ -316,6 +319,10 @@ void device_step(struct device *dev)
 
 	if (dev->asked != IPC_NONE)
 		return;
+	if (dev->class->step) {
+		dev->class->step(dev);
+		return;
+	}
 	err = device_read(dev);
 	if (err == -ENOENT) {
 		vanish(dev);
@@ -392,7 +399,8 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 	const struct ipc_reply *reply = &msg->reply;
 
 	if (msg->type == IPC_BROKEN) {
-		broken(dev, reply);
+		if (!dev->class->step)
+			broken(dev, reply);
 		return;
 	}
 	if (msg->type == IPC_NOTICE) {
@@ -403,6 +411,11 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 	/* Not what we asked for: what the supervisor before us did. */
 	if (dev->asked == reply->request)
 		dev->asked = IPC_NONE;
+	if (dev->class->step) {
+		dev->class->answered(dev, reply);
+		device_schedule(dev);
+		return;
+	}
 	/*
 	 * The worker is still at what the supervisor before us asked for, and
 	 * answers that, too: until then the disk is in use.

@@ -18,6 +18,7 @@
 struct device;
 struct errands;
 struct guest;
+struct lan;
 struct size_watch;
 
 struct supervisor {
@@ -42,6 +43,10 @@ struct supervisor {
 
 	/* guest.c; a hash by domid */
 	struct guest *guests;
+
+	/* lan.c */
+	LIST_HEAD(, lan) lans;
+	uint32_t last_port; /* numbers given to ports of switches */
 
 	struct errands *errands; /* errand.c */
 	struct size_watch *size_watch; /* size_watch.c */

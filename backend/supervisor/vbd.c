@@ -275,10 +275,13 @@ static int adopt(struct device *dev)
 	return err == -EINVAL ? 0 : err;
 }
 
-static int vbd_tend(struct device *dev, struct ipc_msg *msg)
+static int vbd_tend(struct device *dev, struct ipc_msg *msg, int *fds,
+		    unsigned int *nr_fds)
 {
 	int err = adopt(dev);
 
+	(void)fds;
+	(void)nr_fds;
 	if (!err)
 		err = vbd_tell_health(dev);
 	return err ? err : vbd_tend_size(dev, msg);

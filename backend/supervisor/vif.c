@@ -37,7 +37,7 @@ static unsigned int max_queues(const struct device *dev)
 
 /* ---- the host's side ---- */
 
-static int read_mac(struct device *dev, struct reason *why)
+int vif_read_mac(struct device *dev, struct reason *why)
 {
 	const char *expected;
 	char *text;
@@ -75,7 +75,7 @@ static int make_tap(struct device *dev, struct reason *why)
 	char name[32];
 	int err;
 
-	err = read_mac(dev, why);
+	err = vif_read_mac(dev, why);
 	if (!err)
 		err = read_mtu(dev, &spec.mtu, why);
 	if (err)
@@ -92,6 +92,10 @@ static int make_tap(struct device *dev, struct reason *why)
 /* Before state 2: then the toolstack runs the hotplug script. */
 static int vif_prepare(struct device *dev, struct reason *why)
 {
+	int on_lan = vif_join_lan(dev, why);
+
+	if (on_lan)
+		return on_lan < 0 ? on_lan : 0;
 	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
 }
 
@@ -143,13 +147,21 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
 	struct ipc_vif_attach *a = &msg->vif_attach;
+	int err, on_lan = vif_join_lan(dev, why);
 	char name[32];
-	int err = dev->vif.nr_fds ? 0 : make_tap_again(dev, why);
 
-	if (err)
-		return err;
 	tap_name(dev, name, sizeof(name));
 	memcpy(a->name, name, sizeof(a->name) - 1);
+	if (on_lan > 0) {
+		a->on_switch = true;
+		a->lan.vlans = dev->vif.port.vlans;
+		a->lan.guard = dev->vif.port.guard;
+		memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
+		return 0;
+	}
+	err = on_lan || dev->vif.nr_fds ? on_lan : make_tap_again(dev, why);
+	if (err)
+		return err;
 	memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
 	a->nr_fds = (uint8_t)dev->vif.nr_fds;
 	memcpy(fds, dev->vif.fds, dev->vif.nr_fds * sizeof(*fds));
@@ -158,9 +170,16 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	return 0;
 }
 
+static void vif_answered(struct device *dev, const struct ipc_reply *reply)
+{
+	if (reply->request == IPC_LINK || reply->request == IPC_UNLINK)
+		lan_answered(&dev->vif.port, reply);
+}
+
 static void vif_release(struct device *dev)
 {
 	close_stats(dev);
+	lan_leave(&dev->vif.port);
 	while (dev->vif.nr_fds)
 		close(dev->vif.fds[--dev->vif.nr_fds]);
 }
@@ -179,7 +198,12 @@ static int vif_offer(struct device *dev, uint32_t tx)
 	/* A tap that is there already stays as it is. */
 	unsigned int queues =
 		dev->vif.nr_fds ? dev->vif.nr_fds : max_queues(dev);
-	int err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, queues);
+	int err;
+
+	/* A port of a switch is one. */
+	if (dev->vif.port.lan)
+		queues = 1;
+	err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, queues);
 
 	for (size_t i = 0; !err && i < sizeof(features) / sizeof(*features);
 	     i++)
@@ -311,5 +335,7 @@ const struct device_class vif_class = {
 	.publish = vif_publish,
 	.refresh = vif_refresh,
 	.front_keys = watched,
+	.tend = vif_tend_lan,
+	.answered = vif_answered,
 	.release = vif_release,
 };

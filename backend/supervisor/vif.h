@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../ipc.h"
+#include "lan.h"
 
 struct vif {
 	unsigned int nr_fds; /* queues of the tap; 0: there is none */
@@ -15,6 +16,7 @@ struct vif {
 	/* What the worker counts, since it was attached; 0: none. */
 	int stats;
 	uint8_t mac[6];
+	struct lan_port port; /* on a switch: then there is no tap */
 	uint32_t mtu; /* the key as last followed; 0: there was none */
 	uint32_t
 		unclamped; /* MTU without the frontend's limit; 0: it has none */
@@ -26,6 +28,17 @@ struct vif {
 
 struct device;
 struct reason;
+
+/* vif.c; as keys.h says. */
+int vif_read_mac(struct device *dev, struct reason *why);
+
+/*
+ * vif_lan.c. 1: the device is on a switch, as its script says; 0: it is not;
+ * or as keys.h says.
+ */
+int vif_join_lan(struct device *dev, struct reason *why);
+int vif_tend_lan(struct device *dev, struct ipc_msg *msg, int *fds,
+		 unsigned int *nr_fds);
 
 /* vif_front.c: as keys.h says. */
 int vif_read_connect(struct device *dev, struct ipc_vif_connect *c,

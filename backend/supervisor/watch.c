@@ -204,11 +204,15 @@ static void each_front_key(struct device *dev,
 
 void watch_front(struct device *dev)
 {
+	if (dev->class->step)
+		return;
 	each_front_key(dev, dev->sv->hyper->ops->watch);
 }
 
 void unwatch_front(struct device *dev)
 {
+	if (dev->class->step)
+		return;
 	if (dev->sv->hyper)
 		each_front_key(dev, dev->sv->hyper->ops->unwatch);
 }

@@ -116,12 +116,16 @@ static int serve(struct worker *w)
 /* What it takes to serve is open: nothing else is ever needed. */
 static int enclose(const struct args *args, struct hyper *hyper)
 {
+	uint16_t domid = (uint16_t)args->domid;
 	struct reason why;
 	int err;
 
 	if (args->sandbox < 0)
 		return 0;
-	err = hyper->ops->evtchn_restrict(hyper, (uint16_t)args->domid);
+	/* An uplink's worker has no guest: it may call one that is not there. */
+	if (domid == XPV_DOMID_SELF)
+		domid = XPV_DOMID_FIRST_RESERVED - 1;
+	err = hyper->ops->evtchn_restrict(hyper, domid);
 	if (err)
 		reason_set(&why, "event channels of one domain alone: %s",
 			   strerror(-err));

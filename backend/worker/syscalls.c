@@ -174,6 +174,10 @@ static int allow_some(scmp_filter_ctx ctx)
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				       SCMP_A0_32(SCMP_CMP_EQ, PR_SET_NAME));
+	/* is the memory of a link what it has to be? */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1_32(SCMP_CMP_EQ, F_GET_SEALS));
 	for (int cmd = F_GETFD; !err && cmd <= F_SETFL; cmd++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				       SCMP_A1_32(SCMP_CMP_EQ, cmd));

@@ -40,6 +40,7 @@
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
 	X(switch)                                                              \
+	X(lan)                                                                 \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \

@@ -78,6 +78,9 @@ struct vdev vbd_add(struct host *host, uint16_t domid, uint32_t id,
 		    const char *params, const char *mode);
 struct vdev vif_add(struct host *host, uint16_t domid, uint32_t id,
 		    const char *mac);
+/* On a switch: its `bridge` and `ip`; NULL: absent. */
+struct vdev vif_add_to(struct host *host, uint16_t domid, uint32_t id,
+		       const char *mac, const char *bridge, const char *ip);
 /* What the hotplug script writes on success. */
 void vdev_hotplug(struct vdev *d, const char *path);
 /* online=0 and state=5 in one transaction; wait for 6; delete. */

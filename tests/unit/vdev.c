@@ -185,6 +185,12 @@ struct vdev vbd_add(struct host *host, uint16_t domid, uint32_t id,
 struct vdev vif_add(struct host *host, uint16_t domid, uint32_t id,
 		    const char *mac)
 {
+	return vif_add_to(host, domid, id, mac, NULL, NULL);
+}
+
+struct vdev vif_add_to(struct host *host, uint16_t domid, uint32_t id,
+		       const char *mac, const char *bridge, const char *ip)
+{
 	struct vdev d = vdev_of(host, XPV_CLASS_VIF, domid, id);
 	struct hyper *h = host->dom0;
 	int err;
@@ -196,6 +202,13 @@ struct vdev vif_add(struct host *host, uint16_t domid, uint32_t id,
 		put(h, tx, d.back, xpv_key(XPV_KEY_MAC), mac);
 		put(h, tx, d.back, xpv_key(XPV_KEY_HANDLE), "0");
 		put(h, tx, d.front, xpv_key(XPV_KEY_MAC), mac);
+		if (bridge) {
+			put(h, tx, d.back, xpv_key(XPV_KEY_BRIDGE), bridge);
+			put(h, tx, d.back, xpv_key(XPV_KEY_SCRIPT),
+			    "/etc/xen/scripts/vif-xpv");
+		}
+		if (ip)
+			put(h, tx, d.back, xpv_key(XPV_KEY_IP), ip);
 		err = h->ops->tx_end(h, tx, false);
 	} while (err == -EAGAIN);
 	ck_assert_int_eq(err, 0);

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Switches as a host has them: a real xpvd, a real worker for each guest, and
+ * one for the uplink. What dies, and who notices.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frontend/user/usernet.h"
+#include "suites.h"
+#include "toolstack.h"
+
+#define FIRST	 7
+#define ETH	 14u
+#define PATIENCE 10000
+
+struct guest {
+	uint16_t domid;
+	struct vdev d;
+	struct hyper *h;
+	struct usernet *u;
+	uint8_t mac[6];
+	unsigned int in, foreign, damaged;
+	uint32_t last; /* number of the last frame that came */
+};
+
+static struct host host;
+static struct guest guest[3], *const a = &guest[0], *const b = &guest[1],
+				     *const c = &guest[2];
+static uint8_t buf[70000];
+static uint32_t seq;
+
+static void setup(void)
+{
+	memset(guest, 0, sizeof(guest));
+	host_setup(&host);
+}
+
+static void leave(struct guest *g)
+{
+	if (!g->u)
+		return;
+	vdev_remove(&g->d);
+	ck_assert_int_eq(usernet_free(g->u), 0);
+	hyper_close(g->h);
+	g->u = NULL;
+}
+
+static void teardown(void)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		leave(&guest[i]);
+	host_teardown(&host);
+}
+
+static void connect_guest(struct guest *g)
+{
+	struct vdev *d = &g->d;
+
+	wait_back(d, XPV_STATE_INIT_WAIT);
+	back_write(d, xpv_key(XPV_KEY_HOTPLUG_STATUS), "connected");
+	g->u = usernet_new(g->h, 0, false);
+	ck_assert_ptr_nonnull(g->u);
+	usernet_post(g->u, USERNET_SLOTS);
+	front_number(d, xpv_key(XPV_KEY_TX_RING_REF), g->u->tx_gref);
+	front_number(d, xpv_key(XPV_KEY_RX_RING_REF), g->u->rx_gref);
+	front_number(d, xpv_key(XPV_KEY_EVENT_CHANNEL), g->u->tx_port);
+	front_number(d, xpv_key(XPV_KEY_REQUEST_RX_COPY), 1);
+	front_number(d, xpv_key(XPV_KEY_FEATURE_SG), 1);
+	front_number(d, xpv_key(XPV_KEY_FEATURE_GSO_TCPV4), 1);
+	front_number(d, xpv_key(XPV_KEY_FEATURE_RX_NOTIFY), 1);
+	front_state(d, XPV_STATE_CONNECTED);
+	wait_back(d, XPV_STATE_CONNECTED);
+	usernet_push(g->u);
+}
+
+static void add(struct guest *g, const char *bridge)
+{
+	char mac[32], spec[256];
+
+	g->domid = (uint16_t)(FIRST + (g - guest));
+	memcpy(g->mac, (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)g->domid}, 6);
+	snprintf(mac, sizeof(mac), "02:00:00:00:01:%02x", g->domid);
+	host_domain(&host, g->domid, mac);
+	hyper_local_spec(host.machine, g->domid, spec, sizeof(spec));
+	g->h = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
+	ck_assert_ptr_nonnull(g->h);
+	g->d = vif_add_to(&host, g->domid, 0, mac, bridge, NULL);
+	connect_guest(g);
+}
+
+/* ---- frames ---- */
+
+static void build(const uint8_t to[6], const uint8_t from[6], uint32_t len)
+{
+	uint32_t x = ++seq;
+
+	memcpy(buf, to, 6);
+	memcpy(buf + 6, from, 6);
+	buf[12] = 0x88;
+	buf[13] = 0xb5;
+	memcpy(buf + ETH, &seq, 4);
+	for (uint32_t i = ETH + 4; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		buf[i] = (uint8_t)(x >> 24);
+	}
+}
+
+static bool whole(const uint8_t *frame, uint32_t len, uint32_t *number)
+{
+	uint32_t x;
+
+	memcpy(number, frame + ETH, 4);
+	x = *number;
+	for (uint32_t i = ETH + 4; i < len; i++) {
+		x = x * 1664525u + 1013904223u;
+		if (frame[i] != (uint8_t)(x >> 24))
+			return false;
+	}
+	return true;
+}
+
+/* Is the frame one of this test's, and if so: is it whole and @g's? */
+static void judge(struct guest *g, const uint8_t *frame, uint32_t len)
+{
+	uint32_t number;
+
+	if (frame[12] != 0x88 || frame[13] != 0xb5)
+		return;
+	g->in++;
+	g->foreign += memcmp(frame, g->mac, 6) && !(frame[0] & 1);
+	g->damaged += !whole(frame, len, &number);
+	g->last = number;
+}
+
+/* Answers and frames that have come. */
+static void serve(void)
+{
+	static struct usernet_frame frame;
+	struct xpv_netif_tx_response rsp[64];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct guest *g = &guest[i];
+
+		if (!g->u)
+			continue;
+		usernet_events(g->u);
+		ck_assert_int_ge(usernet_reap(g->u, rsp, 64), 0);
+		while (usernet_receive(g->u, &frame) > 0)
+			judge(g, frame.data, frame.len);
+		usernet_post(g->u, USERNET_SLOTS);
+		usernet_push(g->u);
+		usernet_arm(g->u);
+	}
+}
+
+static bool transmit(struct guest *from, const uint8_t to[6], uint32_t len)
+{
+	struct usernet_packet pkt = {.data = buf, .len = len};
+	bool sent;
+
+	build(to, from->mac, len);
+	sent = usernet_send(from->u, &pkt) > 0;
+	usernet_push(from->u);
+	return sent;
+}
+
+#define UNTIL(cond)                                                            \
+	do {                                                                   \
+		unsigned int left_ = PATIENCE;                                 \
+		while (!(cond) && left_--) {                                   \
+			serve();                                               \
+			pause_ms(1);                                           \
+		}                                                              \
+		ck_assert_msg(left_ != UINT32_MAX, "never: " #cond);           \
+	} while (0)
+
+static bool idle(const struct guest *g)
+{
+	return g->u->nr_tx_free == USERNET_SLOTS;
+}
+
+/* Until frames get through: links are made when both sides are there. */
+static void wait_link(struct guest *from, struct guest *to)
+{
+	unsigned int before = to->in;
+
+	for (unsigned int i = 0; i < PATIENCE && to->in == before; i++) {
+		transmit(from, to->mac, 60);
+		serve();
+		pause_ms(1);
+	}
+	ck_assert_msg(to->in > before, "no frame gets from %u to %u",
+		      from->domid, to->domid);
+	UNTIL(idle(from));
+}
+
+/*
+ * @n frames, every byte of them. Workers that are not scheduled for long lose
+ * some, as any network does: those are sent again.
+ */
+static void pass(struct guest *from, struct guest *to, unsigned int n)
+{
+	unsigned int before = to->in, sent = 0, quiet = 0, in;
+
+	while (sent < n || to->in < before + n) {
+		if (sent < n && sent - (to->in - before) < 16)
+			sent += transmit(from, to->mac,
+					 60 + (uint32_t)random() %
+							 (sent % 4 ? 1454
+								   : 65475));
+		in = to->in;
+		serve();
+		quiet = in == to->in && idle(from) ? quiet + 1 : 0;
+		if (quiet)
+			pause_ms(1);
+		if (quiet > 500)
+			sent = in - before;
+	}
+	UNTIL(idle(from));
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_uint_eq(guest[i].foreign + guest[i].damaged, 0);
+}
+
+static pid_t worker_of(uint16_t domid)
+{
+	char path[HOST_PATH];
+	pid_t pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/run/worker-%u", host.dir, domid);
+	file = fopen(path, "re");
+	if (file) {
+		if (fscanf(file, "%d", &pid) != 1)
+			pid = 0;
+		fclose(file);
+	}
+	return pid;
+}
+
+/* ---- tests ---- */
+
+START_TEST(guests_talk)
+{
+	add(a, "lan");
+	add(b, "lan");
+	add(c, "lan.7");
+	wait_link(a, b);
+	pass(a, b, 300);
+	pass(b, a, 300);
+	/* to all is to all of the VLAN */
+	transmit(a, (uint8_t[]){255, 255, 255, 255, 255, 255}, 1000);
+	UNTIL(b->last == seq);
+	transmit(a, c->mac, 1000);
+	UNTIL(idle(a));
+	ck_assert_uint_eq(c->in, 0);
+	/* its own address, or none */
+	a->mac[5]++;
+	transmit(a, b->mac, 1000);
+	a->mac[5]--;
+	UNTIL(idle(a));
+	pass(a, b, 10);
+}
+END_TEST
+
+START_TEST(worker_dies_in_the_middle)
+{
+	pid_t old;
+
+	add(a, "lan");
+	add(b, "lan");
+	add(c, "lan");
+	wait_link(a, b);
+	wait_link(a, c);
+	for (int round = 0; round < 3; round++) {
+		struct guest *victim = round & 1 ? a : b;
+
+		for (int i = 0; i < 40; i++)
+			transmit(a, i & 1 ? b->mac : c->mac, 30000);
+		old = worker_of(victim->domid);
+		ck_assert_int_gt(old, 0);
+		kill(old, SIGKILL);
+		/* nothing of a guest's is held for good */
+		UNTIL(idle(a));
+		UNTIL(worker_of(victim->domid) != old);
+		wait_link(a, b);
+		wait_link(b, a);
+		wait_link(c, b);
+		pass(a, b, 50);
+		pass(c, b, 50);
+	}
+}
+END_TEST
+
+START_TEST(guest_goes_under_load)
+{
+	add(a, "lan");
+	add(b, "lan");
+	add(c, "lan");
+	wait_link(a, b);
+	wait_link(a, c);
+	for (int i = 0; i < 60; i++)
+		transmit(a, b->mac, 8000);
+	leave(b);
+	UNTIL(idle(a));
+	pass(a, c, 50);
+	/* and one that is destroyed, with no word to anyone */
+	for (int i = 0; i < 60; i++)
+		transmit(a, c->mac, 8000);
+	host_destroy_domain(&host, c->domid);
+	vdev_delete(&c->d);
+	usernet_free(c->u);
+	hyper_close(c->h);
+	c->u = NULL;
+	UNTIL(idle(a));
+}
+END_TEST
+
+START_TEST(supervisor_dies)
+{
+	add(a, "lan");
+	add(b, "lan");
+	wait_link(a, b);
+	host_stop_xpvd(&host, SIGKILL);
+	pass(a, b, 100);
+	host_start_xpvd(&host);
+	add(c, "lan");
+	wait_link(a, c);
+	wait_link(b, c);
+	wait_link(a, b);
+	pass(a, b, 100);
+	pass(c, b, 100);
+}
+END_TEST
+
+START_TEST(bad_bridges)
+{
+	static const char *const bad[] = {"lan.4095", "no/name", "l:x"};
+	struct vdev d;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		host_domain(&host, (uint16_t)(30 + i), "x");
+		d = vif_add_to(&host, (uint16_t)(30 + i), 0,
+			       "02:00:00:00:00:09", bad[i], NULL);
+		wait_error(&d, bad[i], "NAME.VLAN");
+		vdev_delete(&d);
+	}
+	host_domain(&host, 33, "x");
+	d = vif_add_to(&host, 33, 0, "02:00:00:00:00:09", "lan", "10.0.0.300");
+	wait_error(&d, "10.0.0.300", "IPv4");
+	vdev_delete(&d);
+}
+END_TEST
+
+/* ---- the uplink ---- */
+
+static int sock;
+
+/* A socket on the uplink's tap, which lies in xpvd's network namespace. */
+static bool open_uplink(void)
+{
+	struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+	};
+	char path[64];
+	int ns;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", host.xpvd);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(ns, 0);
+	ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
+	close(ns);
+	addr.sll_ifindex = (int)if_nametoindex("xpv-lan");
+	if (!addr.sll_ifindex)
+		return false;
+	sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		      htons(ETH_P_ALL));
+	ck_assert_int_eq(bind(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return true;
+}
+
+static void to_host(struct guest *from, uint32_t len)
+{
+	static const uint8_t outside[6] = {2, 0, 0, 0, 5, 5};
+	static uint8_t in[70000];
+	uint32_t number = 0;
+	ssize_t got = 0;
+
+	transmit(from, outside, len);
+	for (int i = 0; i < PATIENCE && number != seq; i++) {
+		got = recv(sock, in, sizeof(in), 0);
+		if (got > 0 && in[12] == 0x88 && in[13] == 0xb5)
+			ck_assert(whole(in, (uint32_t)got, &number));
+		if (got < 0)
+			pause_ms(1);
+		serve();
+	}
+	ck_assert_uint_eq(number, seq);
+	ck_assert_int_eq(got, (int)len);
+}
+
+static void from_host(struct guest *to, uint32_t len)
+{
+	static const uint8_t outside[6] = {2, 0, 0, 0, 5, 5};
+
+	build(to->mac, outside, len);
+	ck_assert_int_eq(write(sock, buf, len), (int)len);
+	UNTIL(to->last == seq);
+	ck_assert_uint_eq(to->foreign + to->damaged, 0);
+}
+
+START_TEST(uplink_leads_out_and_in)
+{
+	pid_t old;
+
+	add(a, "lan");
+	add(b, "lan");
+	wait_link(a, b);
+	ck_assert(open_uplink());
+	pause_ms(100);
+	for (uint32_t len = 60; len <= 1514; len += 97) {
+		to_host(a, len);
+		from_host(a, len);
+		from_host(b, len);
+	}
+	old = worker_of(XPV_DOMID_SELF);
+	ck_assert_int_gt(old, 0);
+	kill(old, SIGKILL);
+	UNTIL(worker_of(XPV_DOMID_SELF) != old);
+	pause_ms(500);
+	to_host(a, 1000);
+	from_host(a, 1000);
+	close(sock);
+}
+END_TEST
+
+static bool no_uplink(void *arg)
+{
+	(void)arg;
+	return !if_nametoindex("xpv-lan");
+}
+
+START_TEST(uplink_goes_with_the_last_guest)
+{
+	add(a, "lan");
+	ck_assert(open_uplink());
+	leave(a);
+	ck_assert(wait_until(no_uplink, NULL, PATIENCE));
+	close(sock);
+}
+END_TEST
+
+Suite *lan_suite(void)
+{
+	Suite *s = suite_create("lan");
+	TCase *tc = tcase_create("lan");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, guests_talk);
+	tcase_add_test(tc, worker_dies_in_the_middle);
+	tcase_add_test(tc, guest_goes_under_load);
+	tcase_add_test(tc, supervisor_dies);
+	tcase_add_test(tc, bad_bridges);
+	if (host_has_taps()) {
+		tcase_add_test(tc, uplink_leads_out_and_in);
+		tcase_add_test(tc, uplink_goes_with_the_last_guest);
+	}
+	suite_add_tcase(s, tc);
+	return s;
+}
