@@ -104,7 +104,7 @@ install: all
 	install -D -m755 $(B)/xpvd $(DESTDIR)$(SBIN)/xpvd
 	install -D -m755 $(B)/xpv-worker $(DESTDIR)$(LIBEXEC)/xpv-worker
 	install -D -m755 $(B)/xpv $(DESTDIR)$(SBIN)/xpv
-	install -D -m755 dom0-config/scripts/block-xpv $(DESTDIR)/etc/xen/scripts/block-xpv
+	install -D -m755 -t $(DESTDIR)/etc/xen/scripts dom0-config/scripts/block-xpv dom0-config/scripts/vif-xpv
 	test -e $(DESTDIR)/etc/xpv/xpvd.conf || install -D -m644 dom0-config/xpvd.conf $(DESTDIR)/etc/xpv/xpvd.conf
 	install -D -m644 dom0-config/modprobe.d/xpv-backend.conf $(DESTDIR)$(MODPROBE)/xpv-backend.conf
 	install -D -m644 dom0-config/systemd/xpvd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service

@@ -157,6 +157,7 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		a->lan.vlans = dev->vif.port.vlans;
 		a->lan.guard = dev->vif.port.guard;
 		memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
+		add_stats(dev, a, fds, nr_fds);
 		return 0;
 	}
 	err = on_lan || dev->vif.nr_fds ? on_lan : make_tap_again(dev, why);

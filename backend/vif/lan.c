@@ -196,6 +196,13 @@ bool vif_lan_reap(struct vif_queue *q)
 
 	/* Who had no room may have some now, or has been given up. */
 	lan->blocked = false;
+	return any;
+}
+
+void vif_lan_answer(struct vif_queue *q)
+{
+	struct vif_lan *lan = q->lan;
+
 	while (lan->head != lan->tail) {
 		struct lan_flight *f = &lan->flight[lan->head % LAN_FLIGHTS];
 
@@ -204,7 +211,6 @@ bool vif_lan_reap(struct vif_queue *q)
 		answer(q, f);
 		lan->head++;
 	}
-	return any;
 }
 
 /* Before a sleep: answers of other workers, and when to lose patience. */

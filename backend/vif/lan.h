@@ -57,8 +57,10 @@ void vif_lan_stop(struct vif_lan *lan);
  * done with: fewer than @nr when a receiver has to be waited for.
  */
 unsigned int vif_lan_send(struct vif_queue *q, unsigned int nr);
-/* Answer what other workers have done with; true if anything was. */
+/* Before that: what other workers have done with; true if anything was. */
 bool vif_lan_reap(struct vif_queue *q);
+/* After that: answer what nobody holds any more. */
+void vif_lan_answer(struct vif_queue *q);
 bool vif_lan_arm(struct vif_queue *q);
 
 /*

@@ -316,10 +316,11 @@ static bool take_slots(struct vif_queue *q)
 
 bool vif_tx_turn(struct vif_queue *q)
 {
-	bool found = take_slots(q);
+	bool found = q->lan && vif_lan_reap(q);
 
+	found |= take_slots(q);
 	if (q->lan && !q->vif->broken)
-		found |= vif_lan_reap(q);
+		vif_lan_answer(q);
 	push(q);
 	return found;
 }

@@ -40,6 +40,7 @@
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
 	X(switch)                                                              \
+	X(switch_bad)                                                          \
 	X(lan)                                                                 \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \

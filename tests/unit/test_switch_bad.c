@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A switch whose guests and whose workers misbehave: nobody else is worse off
+ * than one packet, and no page of a guest's is held for good.
+ */
+#include "lanrig.h"
+#include "suites.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct lan lan;
+static struct lan_guest *a, *b, *c;
+static uint8_t sent[LAN_FRAME];
+static struct usernet_frame got;
+static uint32_t seq;
+
+static void setup(void)
+{
+	lan_setup(&lan);
+	a = lan_add(&lan, "lan", NULL);
+	b = lan_add(&lan, "lan", NULL);
+	c = lan_add(&lan, "lan", NULL);
+}
+
+static void teardown(void)
+{
+	lan_teardown(&lan);
+}
+
+static bool transmit(struct lan_guest *from, const struct lan_guest *to,
+		     uint32_t len)
+{
+	struct usernet_packet pkt = {.data = sent, .len = len};
+
+	lan_frame(sent, from, to, len, ++seq);
+	return lan_send(from, &pkt);
+}
+
+static void turn(struct lan_guest *g)
+{
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(loop_turn(g->worker.loop, false), 0);
+}
+
+static void expect_whole(struct lan_guest *to, const struct lan_guest *from)
+{
+	uint16_t domid;
+	uint32_t number;
+
+	ck_assert(lan_receive(&lan, to, &got));
+	ck_assert(lan_frame_whole(got.data, got.len, &domid, &number));
+	ck_assert_uint_eq(domid, from->domid);
+	usernet_post(to->u, USERNET_SLOTS);
+	usernet_push(to->u);
+}
+
+static void wait_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+/* ---- receivers that do not receive ---- */
+
+/* b's worker does nothing: what is sent to it is held for a while, once. */
+START_TEST(worker_that_does_not_pull)
+{
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 0);
+	/* others get theirs meanwhile, though the answers keep their order */
+	ck_assert(transmit(a, c, 8000));
+	turn(a);
+	turn(c);
+	ck_assert_int_eq(usernet_receive(c->u, &got), 1);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 0);
+	wait_ms(SWITCH_HOLD_MS + 20);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 4);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_REVOKED), 1);
+	/* no second wait */
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 2);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_STALLED), 1);
+	/* it comes to life: not what was taken back, but all from then on */
+	turn(b);
+	ck_assert_uint_eq(lan_count(b, SWITCH_RX_REVOKED), 1);
+	ck_assert_int_eq(usernet_receive(b->u, &got), 0);
+	turn(a);
+	ck_assert(transmit(a, b, 8000));
+	expect_whole(b, a);
+}
+END_TEST
+
+/* Small packets are held by nobody, but a full mailbox must not block. */
+START_TEST(mailbox_is_full)
+{
+	unsigned int answered = 0;
+
+	for (unsigned int i = 0; i < MAIL_SLOTS + 10; i++)
+		ck_assert(transmit(a, b, 100));
+	turn(a);
+	answered = lan_reap(a);
+	ck_assert_uint_eq(answered, MAIL_SLOTS);
+	wait_ms(SWITCH_HOLD_MS + 20);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 10);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_STALLED), 10);
+	for (unsigned int i = 0; i < MAIL_SLOTS; i++)
+		expect_whole(b, a);
+	ck_assert(transmit(a, b, 100));
+	expect_whole(b, a);
+}
+END_TEST
+
+/* A full mailbox that is emptied in time loses nothing. */
+START_TEST(full_and_waiting)
+{
+	for (unsigned int i = 0; i < 3 * MAIL_SLOTS; i++)
+		ck_assert(transmit(a, b, 100));
+	turn(a);
+	for (unsigned int i = 0; i < 3 * MAIL_SLOTS; i++)
+		expect_whole(b, a);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_STALLED), 0);
+}
+END_TEST
+
+/* The guest posts no slots: the same, and the others see nothing of it. */
+START_TEST(guest_without_slots)
+{
+	struct lan_guest *deaf;
+
+	lan.deaf = true;
+	deaf = lan_add(&lan, "lan", NULL);
+	ck_assert(transmit(a, deaf, 20000));
+	lan_turns(&lan, 3);
+	ck_assert_uint_eq(lan_reap(a), 0);
+	wait_ms(SWITCH_HOLD_MS + 20);
+	lan_turns(&lan, 3);
+	ck_assert_uint_eq(lan_reap(a), 5);
+	ck_assert(transmit(a, b, 20000));
+	expect_whole(b, a);
+	usernet_post(deaf->u, USERNET_SLOTS);
+	usernet_push(deaf->u);
+	lan_turns(&lan, 3);
+	ck_assert(transmit(a, deaf, 20000));
+	expect_whole(deaf, a);
+}
+END_TEST
+
+/* b's worker was stopped in the middle of a copy; a leaves. */
+START_TEST(claimed_and_never_answered)
+{
+	struct switch_link *link = &b->port->link[0];
+	struct timespec before, after;
+
+	ck_assert_uint_eq(link->peer.id, a->id);
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert(mail_claim(&link->rx, 0));
+	wait_ms(SWITCH_HOLD_MS + 20);
+	turn(a);
+	/* whoever copies from a page has it until it is done */
+	ck_assert_uint_eq(lan_reap(a), 0);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	lan_remove(&lan, a);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ck_assert_int_le(after.tv_sec - before.tv_sec, 3);
+}
+END_TEST
+
+START_TEST(receiver_goes_away)
+{
+	for (int i = 0; i < 5; i++)
+		ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 0);
+	lan_remove(&lan, b);
+	lan_unlink(a, b);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 10);
+	ck_assert(transmit(a, c, 8000));
+	expect_whole(c, a);
+}
+END_TEST
+
+/* What is under way when the sender leaves does not arrive. */
+START_TEST(sender_goes_away)
+{
+	for (int i = 0; i < 5; i++)
+		ck_assert(transmit(a, b, 8000));
+	turn(a);
+	lan_remove(&lan, a);
+	lan_unlink(b, a);
+	lan_unlink(c, a);
+	lan_expect_none(&lan, b);
+	ck_assert(transmit(c, b, 8000));
+	expect_whole(b, c);
+}
+END_TEST
+
+START_TEST(sender_is_destroyed)
+{
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_int_eq(hyper_local_domain_destroy(lan.machine, a->domid), 0);
+	turn(b);
+	/* its pages are gone: an error for the slots, not for the guest */
+	ck_assert(usernet_receive(b->u, &got) == 1 && got.errors);
+	ck_assert(transmit(c, b, 8000));
+	expect_whole(b, c);
+	vif_disconnect(a->vif);
+	vif_detach(a->vif);
+	a->vif = NULL;
+}
+END_TEST
+
+/* ---- guests that lie ---- */
+
+/* A page that was not granted, behind a good header. */
+START_TEST(grants_that_are_none)
+{
+	struct xpv_netif_tx_request slot[2] = {0};
+	int id = usernet_tx_id(a->u), other = usernet_tx_id(a->u);
+
+	lan_frame(usernet_tx_page(a->u, (unsigned int)id), a, b, 3000, 1);
+	slot[0].gref = a->u->tx_page_gref[id];
+	slot[0].id = (uint16_t)id;
+	slot[0].size = 3000 + 500;
+	slot[0].flags = XPV_TX_MORE;
+	slot[1].gref = 999999;
+	slot[1].id = (uint16_t)other;
+	slot[1].size = 500;
+	usernet_tx_raw(a->u, &slot[0]);
+	usernet_tx_raw(a->u, &slot[1]);
+	usernet_push(a->u);
+	lan_turns(&lan, 4);
+	ck_assert_int_eq(usernet_receive(b->u, &got), 1);
+	ck_assert_uint_gt(got.errors, 0);
+	ck_assert_uint_eq(lan_reap(a), 2);
+	ck_assert(transmit(a, b, 3000));
+	expect_whole(b, a);
+}
+END_TEST
+
+START_TEST(slots_that_are_none)
+{
+	struct lan_guest *bad;
+
+	lan.deaf = true;
+	bad = lan_add(&lan, "lan", NULL);
+	usernet_post_gref(bad->u, 999999);
+	usernet_push(bad->u);
+	ck_assert(transmit(a, bad, 3000));
+	lan_turns(&lan, 4);
+	ck_assert_int_eq(usernet_receive(bad->u, &got), 1);
+	ck_assert_uint_eq(got.errors, 1);
+	/* the sender hears nothing of what its receiver does wrong */
+	ck_assert_uint_eq(lan_reap(a), 1);
+}
+END_TEST
+
+/* The header that was checked is the one that arrives. */
+START_TEST(header_changed_after_the_check)
+{
+	ck_assert(transmit(a, b, 3000));
+	turn(a);
+	for (unsigned int id = 0; id < USERNET_SLOTS; id++)
+		memcpy(usernet_tx_page(a->u, id) + 6, c->mac, 6);
+	expect_whole(b, a);
+	ck_assert_mem_eq(got.data + 6, a->mac, 6);
+}
+END_TEST
+
+/* ---- workers that lie ---- */
+
+/*
+ * Random bytes all over what the workers of a and b share, in the middle of
+ * traffic. _i: with the ring's indices or without. c and b are unharmed.
+ */
+START_TEST(garbage_in_shared_memory)
+{
+	struct switch_link *link = &b->port->link[0];
+	uint8_t *mem = link->mem;
+
+	srandom((unsigned int)_i);
+	ck_assert_uint_eq(link->peer.id, a->id);
+	for (int round = 0; round < 3000; round++) {
+		transmit(a, b, 100 + (uint32_t)random() % 20000);
+		transmit(b, a, 100 + (uint32_t)random() % 20000);
+		turn(a);
+		for (int n = (int)random() % 200; n; n--) {
+			size_t at = (size_t)random() % LINK_BYTES(0);
+
+			if (at % MAILBOX_BYTES >= XPV_RING_HEADER_SIZE || _i)
+				mem[at] = (uint8_t)random();
+		}
+		lan_turns(&lan, 2);
+		usernet_post(a->u, USERNET_SLOTS);
+		usernet_post(b->u, USERNET_SLOTS);
+		while (usernet_receive(a->u, &got) > 0)
+			;
+		while (usernet_receive(b->u, &got) > 0)
+			;
+		lan_reap(a);
+		lan_reap(b);
+		usernet_push(a->u);
+		usernet_push(b->u);
+		if (round % 50)
+			continue;
+		/* who has no part in it has no harm from it */
+		ck_assert(transmit(c, NULL, 5000));
+		expect_whole(c == b ? a : b, c);
+		lan_turns(&lan, 2);
+		lan_reap(c);
+	}
+	if (_i)
+		ck_assert_uint_eq(
+			lan_count(a, SWITCH_LINKS_BROKEN) +
+					lan_count(b, SWITCH_LINKS_BROKEN) >
+				0,
+			true);
+	wait_ms(SWITCH_HOLD_MS + 20);
+	lan_turns(&lan, 5);
+	ck_assert_uint_eq(lan_count(b, SWITCH_RX_DROP_MAIL) +
+					  lan_count(b, SWITCH_LINKS_BROKEN) >
+				  0,
+			  true);
+}
+END_TEST
+
+Suite *switch_bad_suite(void)
+{
+	Suite *s = suite_create("switch_bad");
+	TCase *tc = tcase_create("switch_bad");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, worker_that_does_not_pull);
+	tcase_add_test(tc, mailbox_is_full);
+	tcase_add_test(tc, full_and_waiting);
+	tcase_add_test(tc, guest_without_slots);
+	tcase_add_test(tc, claimed_and_never_answered);
+	tcase_add_test(tc, receiver_goes_away);
+	tcase_add_test(tc, sender_goes_away);
+	tcase_add_test(tc, sender_is_destroyed);
+	tcase_add_test(tc, grants_that_are_none);
+	tcase_add_test(tc, slots_that_are_none);
+	tcase_add_test(tc, header_changed_after_the_check);
+	tcase_add_loop_test(tc, garbage_in_shared_memory, 0, 2);
+	suite_add_tcase(s, tc);
+	return s;
+}
