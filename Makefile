@@ -117,7 +117,7 @@ install: all
 # Workers go on serving their guests. Configuration in /etc/xpv stays.
 uninstall:
 	$(if $(DESTDIR),,-systemctl disable --now xpvd.service)
-	rm -rf $(DESTDIR)$(SBIN)/xpvd $(DESTDIR)$(SBIN)/xpv $(DESTDIR)$(LIBEXEC) $(DESTDIR)/etc/xen/scripts/block-xpv \
+	rm -rf $(DESTDIR)$(SBIN)/xpvd $(DESTDIR)$(SBIN)/xpv $(DESTDIR)$(LIBEXEC) $(DESTDIR)/etc/xen/scripts/{block,vif}-xpv \
 		$(DESTDIR)$(MODPROBE)/xpv-backend.conf $(DESTDIR)$(PREFIX)/lib/systemd/system/xpvd.service \
 		$(DESTDIR)$(PREFIX)/share/doc/xpv
 	for page in $(MANPAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done

@@ -47,27 +47,27 @@ struct hyper;
 
 /* clang-format off */
 #define SWITCH_COUNTERS(X)                                                    \
-	X(TX_UNICAST, "tx_unicast")          /* to one port */                \
-	X(TX_FLOODED, "tx_flooded")          /* to all of the VLAN */         \
-	X(TX_DROP_MAC, "tx_drop_mac")        /* source not the guest's */     \
-	X(TX_DROP_ADDRESS, "tx_drop_address") /* nor its IP address */        \
-	X(TX_DROP_VLAN, "tx_drop_vlan")      /* the port is not in */         \
-	X(TX_DROP_RESERVED, "tx_drop_reserved") /* 01:80:c2:00:00:0x */       \
-	X(TX_DROP_CLOSED, "tx_drop_closed")  /* receiver not connected */     \
-	X(TX_DROP_FULL, "tx_drop_full")      /* receiver has no room */       \
-	X(TX_DROP_STALLED, "tx_drop_stalled") /* receiver does not pull */    \
-	X(TX_REVOKED, "tx_revoked")          /* held for too long */          \
-	X(TX_ABANDONED, "tx_abandoned")      /* claimed and never answered */ \
-	X(RX_INLINE, "rx_inline")            /* whole in a header's bytes */  \
-	X(RX_DIRECT, "rx_direct")            /* copied grant to grant */      \
-	X(RX_BOUNCED, "rx_bounced")          /* through our memory */         \
-	X(RX_REVOKED, "rx_revoked")          /* before we came to it */       \
-	X(RX_DROP_MAIL, "rx_drop_mail")      /* no mail that can be */        \
-	X(RX_DROP_MAC, "rx_drop_mac")        /* source not the sender's */    \
-	X(RX_DROP_VLAN, "rx_drop_vlan")      /* of a VLAN not ours */         \
-	X(RX_DROP_OFFLOAD, "rx_drop_offload") /* headers deny it */           \
-	X(RX_DROP_GRANT, "rx_drop_grant")    /* cannot be copied */           \
-	X(LINKS_BROKEN, "links_broken")      /* impossible indices */
+	X(TX_UNICAST, "switch_tx_unicast")          /* to one port */         \
+	X(TX_FLOODED, "switch_tx_flooded")          /* to all of the VLAN */  \
+	X(TX_DROP_MAC, "switch_tx_drop_mac")        /* source not the guest's */ \
+	X(TX_DROP_ADDRESS, "switch_tx_drop_address") /* nor its IP address */ \
+	X(TX_DROP_VLAN, "switch_tx_drop_vlan")      /* the port is not in */  \
+	X(TX_DROP_RESERVED, "switch_tx_drop_reserved") /* 01:80:c2:00:00:0x */ \
+	X(TX_DROP_CLOSED, "switch_tx_drop_closed")  /* receiver not connected */ \
+	X(TX_DROP_FULL, "switch_tx_drop_full")      /* receiver has no room */ \
+	X(TX_DROP_STALLED, "switch_tx_drop_stalled") /* receiver does not pull */ \
+	X(TX_REVOKED, "switch_tx_revoked")          /* held for too long */   \
+	X(TX_ABANDONED, "switch_tx_abandoned")      /* claimed and never answered */ \
+	X(RX_INLINE, "switch_rx_inline")            /* whole in a header's bytes */ \
+	X(RX_DIRECT, "switch_rx_direct")            /* copied grant to grant */ \
+	X(RX_BOUNCED, "switch_rx_bounced")          /* through our memory */  \
+	X(RX_REVOKED, "switch_rx_revoked")          /* before we came to it */ \
+	X(RX_DROP_MAIL, "switch_rx_drop_mail")      /* no mail that can be */ \
+	X(RX_DROP_MAC, "switch_rx_drop_mac")        /* source not the sender's */ \
+	X(RX_DROP_VLAN, "switch_rx_drop_vlan")      /* of a VLAN not ours */  \
+	X(RX_DROP_OFFLOAD, "switch_rx_drop_offload") /* headers deny it */    \
+	X(RX_DROP_GRANT, "switch_rx_drop_grant")    /* cannot be copied */    \
+	X(LINKS_BROKEN, "switch_links_broken")      /* impossible indices */
 /* clang-format on */
 
 enum switch_counter {

@@ -77,6 +77,15 @@ static void release(struct loop_timer *timer)
 	port_batch_release(&q->vif->segments);
 }
 
+static void publish_stats(struct vif_queue *q)
+{
+	struct vif_queue_stats *s = &q->vif->stats->queue[vif_queue_number(q)];
+
+	s->port = q->port->stats;
+	if (q->lan)
+		memcpy(s->lan, q->lan->port->counter, sizeof(s->lan));
+}
+
 static bool arm(struct loop_work *work)
 {
 	struct vif_queue *q = work->owner;
@@ -84,7 +93,7 @@ static bool arm(struct loop_work *work)
 
 	if (q->vif->broken)
 		return false;
-	q->vif->stats->queue[vif_queue_number(q)].port = q->port->stats;
+	publish_stats(q);
 	if (q->active && !q->release.set)
 		loop_timer_set(q->vif->worker->loop, &q->release,
 			       loop_now() + RELEASE_MS);

@@ -21,14 +21,22 @@ const char *vif_stats_name(unsigned int i)
 	if (i < VIF_NR_COUNTERS)
 		return vif_counter_name((enum vif_counter)i);
 	i -= VIF_NR_COUNTERS;
-	return i < NR_PORT ? port_name[i] : NULL;
+	if (i < NR_PORT)
+		return port_name[i];
+	i -= NR_PORT;
+	return i < SWITCH_NR_COUNTERS
+		       ? switch_counter_name((enum switch_counter)i)
+		       : NULL;
 }
 
 uint64_t vif_stats_value(const struct vif_queue_stats *q, unsigned int i)
 {
 	const uint64_t *port = &q->port.sent;
 
-	return i < VIF_NR_COUNTERS ? q->counter[i] : port[i - VIF_NR_COUNTERS];
+	if (i < VIF_NR_COUNTERS)
+		return q->counter[i];
+	i -= VIF_NR_COUNTERS;
+	return i < NR_PORT ? port[i] : q->lan[i - NR_PORT];
 }
 
 struct vif_stats *vif_stats_map(int fd)

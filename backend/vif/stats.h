@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "../ipc.h"
-#include "../port/port.h"
+#include "../port/switch.h"
 
 struct reason;
 struct vif;
@@ -62,6 +62,7 @@ enum vif_counter {
 struct vif_queue_stats {
 	uint64_t counter[VIF_NR_COUNTERS];
 	struct port_stats port;
+	uint64_t lan[SWITCH_NR_COUNTERS]; /* on a switch */
 };
 
 struct vif_stats {
