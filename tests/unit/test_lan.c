@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sched.h>
@@ -369,13 +370,9 @@ END_TEST
 
 static int sock;
 
-/* A socket on the uplink's tap, which lies in xpvd's network namespace. */
-static bool open_uplink(void)
+/* Whose links are ours to see from then on. */
+static void enter_namespace_of_xpvd(void)
 {
-	struct sockaddr_ll addr = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_ALL),
-	};
 	char path[64];
 	int ns;
 
@@ -384,6 +381,16 @@ static bool open_uplink(void)
 	ck_assert_int_ge(ns, 0);
 	ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
 	close(ns);
+}
+
+static bool open_uplink(void)
+{
+	struct sockaddr_ll addr = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+	};
+
+	enter_namespace_of_xpvd();
 	addr.sll_ifindex = (int)if_nametoindex("xpv-lan");
 	if (!addr.sll_ifindex)
 		return false;
@@ -454,6 +461,28 @@ static bool no_uplink(void *arg)
 	return !if_nametoindex("xpv-lan");
 }
 
+/* As with vif-bridge: a bridge of the switch's name is where it leads. */
+START_TEST(uplink_joins_its_bridge)
+{
+	struct ifreq ifr = {.ifr_name = "lan"};
+	int s;
+
+	/* the supervisor is in its namespace once it has served somebody */
+	add(b, "other");
+	enter_namespace_of_xpvd();
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(ioctl(s, SIOCBRADDBR, "lan"), 0);
+	add(a, "lan");
+	/* only a port of the bridge can be taken out of it */
+	ifr.ifr_ifindex = (int)if_nametoindex("xpv-lan");
+	ck_assert_int_eq(ioctl(s, SIOCBRDELIF, &ifr), 0);
+	ifr.ifr_ifindex = (int)if_nametoindex("xpv-other");
+	ck_assert_int_gt(ifr.ifr_ifindex, 0);
+	ck_assert_int_ne(ioctl(s, SIOCBRDELIF, &ifr), 0);
+	close(s);
+}
+END_TEST
+
 START_TEST(uplink_goes_with_the_last_guest)
 {
 	add(a, "lan");
@@ -477,6 +506,7 @@ Suite *lan_suite(void)
 	tcase_add_test(tc, bad_bridges);
 	if (host_has_taps()) {
 		tcase_add_test(tc, uplink_leads_out_and_in);
+		tcase_add_test(tc, uplink_joins_its_bridge);
 		tcase_add_test(tc, uplink_goes_with_the_last_guest);
 	}
 	suite_add_tcase(s, tc);

@@ -173,6 +173,46 @@ START_TEST(config)
 }
 END_TEST
 
+static void says(const char *what)
+{
+	ck_assert_msg(strstr(why.text, what) != NULL, "\"%s\" lacks \"%s\"",
+		      why.text, what);
+}
+
+START_TEST(switches)
+{
+	struct switch_options o;
+	struct config c;
+
+	ck_assert_int_eq(read_config("[switch lan]\nuplink = off\n"
+				     "mac-guard = off\n[switch b-2]\n"
+				     "bridge = xenbr0\n",
+				     &c),
+			 0);
+	o = switch_options_of(&c.switches, "lan");
+	ck_assert(!o.uplink && !o.mac_guard);
+	ck_assert_str_eq(o.bridge, "lan");
+	o = switch_options_of(&c.switches, "b-2");
+	ck_assert(o.uplink && o.mac_guard);
+	ck_assert_str_eq(o.bridge, "xenbr0");
+	o = switch_options_of(&c.switches, "other");
+	ck_assert(o.uplink && o.mac_guard);
+	ck_assert_str_eq(o.bridge, "other");
+	ck_assert_int_eq(read_config("[switch lan]\nuplink = maybe\n", &c),
+			 -EINVAL);
+	says("uplink");
+	says("maybe");
+	says("on or off");
+	ck_assert_int_eq(read_config("[switch lan.5]\nuplink = on\n", &c),
+			 -EINVAL);
+	says("lan.5");
+	ck_assert_int_eq(read_config("[switch lan]\nnonsense = 1\n", &c),
+			 -EINVAL);
+	says("nonsense");
+	says("mac-guard");
+}
+END_TEST
+
 START_TEST(bad_config)
 {
 	struct config c;
@@ -203,6 +243,7 @@ Suite *options_suite(void)
 	tcase_add_test(c, long_ones);
 	tcase_add_test(c, config);
 	tcase_add_test(c, bad_config);
+	tcase_add_test(c, switches);
 	suite_add_tcase(s, c);
 	return s;
 }
