@@ -39,19 +39,27 @@ static void release(struct kept *k, struct page *page)
 	TAILQ_INSERT_HEAD(&k->free, page, next);
 }
 
+static void set_timer(struct kept *k, const struct page *oldest)
+{
+	uint64_t when = oldest->last_used + KEPT_UNUSED_MS;
+
+	/* Never in this turn again. */
+	loop_timer_set(k->loop, &k->timer, when > k->now ? when : k->now + 1);
+}
+
 /* The timer runs while there is an idle page, and then it is for the oldest. */
 static void expire(struct loop_timer *timer)
 {
 	struct kept *k = timer->owner;
+	unsigned int n = KEPT_UNUSED_BATCH;
 	struct page *page;
 
 	k->now = k->clock();
-	while ((page = TAILQ_FIRST(&k->idle)) &&
+	while ((page = TAILQ_FIRST(&k->idle)) && n-- &&
 	       k->now - page->last_used >= KEPT_UNUSED_MS)
 		release(k, page);
 	if (page)
-		loop_timer_set(k->loop, &k->timer,
-			       page->last_used + KEPT_UNUSED_MS);
+		set_timer(k, page);
 	else if (!k->mapped)
 		/* All zero again, refused ones as well: NEVER_SEEN. */
 		madvise(k->by_gref, table_bytes, MADV_DONTNEED);
@@ -202,6 +210,5 @@ void kept_put(struct kept *k, uint32_t gref)
 	page->last_used = k->now;
 	TAILQ_INSERT_TAIL(&k->idle, page, next);
 	if (!k->timer.set)
-		loop_timer_set(k->loop, &k->timer,
-			       page->last_used + KEPT_UNUSED_MS);
+		set_timer(k, page);
 }

@@ -25,6 +25,8 @@
 #define KEPT_PER_GUEST (16 * KEPT_PER_QUEUE)
 /* A page that nobody used for so long is unmapped. */
 #define KEPT_UNUSED_MS 60000u
+/* Unmapped at a time: others want their turn. */
+#define KEPT_UNUSED_BATCH 256u
 /* At the limit, this part of it makes room, but only so often. */
 #define KEPT_RELEASE_PART 20u
 #define KEPT_RELEASE_MS	  100u

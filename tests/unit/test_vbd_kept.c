@@ -279,6 +279,26 @@ START_TEST(unused_pages_go)
 }
 END_TEST
 
+/* Many at once go in several turns. */
+START_TEST(unused_pages_go_in_turns)
+{
+	unsigned int n;
+
+	script_ask(0, 0, XPV_BLKIF_WRITE, 0, 256);
+	script_answer_all(NULL);
+	script_expect(0, 0, XPV_BLKIF_OKAY);
+	use(256, 40);
+	n = kept()->mapped;
+	ck_assert_uint_eq(n, 256 + 1 + 40);
+	script_pass(KEPT_UNUSED_MS);
+	ck_assert_uint_eq(script.unmaps, KEPT_UNUSED_BATCH);
+	ck_assert_uint_eq(kept()->timer.when, script.now + 1);
+	script_pass(1);
+	ck_assert_uint_eq(script.unmaps, n);
+	ck_assert(!kept()->timer.set);
+}
+END_TEST
+
 /* A guest at rest wakes nobody: every timer ends by itself. */
 START_TEST(rest_is_silent)
 {
@@ -662,6 +682,7 @@ Suite *vbd_kept_suite(void)
 	tcase_add_test(c, neighbours_are_one);
 	tcase_add_test(c, one_page_many_users);
 	tcase_add_test(c, unused_pages_go);
+	tcase_add_test(c, unused_pages_go_in_turns);
 	tcase_add_test(c, room_is_made);
 	tcase_add_test(c, limit_of_the_guest);
 	tcase_add_loop_test(c, bad_grefs, 0, 2);
