@@ -157,7 +157,8 @@ static int tap_set_caps(struct port *port, const struct port_caps *caps)
 
 	/*
 	 * No TSO_ECN: the guest has no way to hear of it, so the kernel
-	 * segments frames with CWR itself.
+	 * segments frames with CWR itself; and no USO, for which the rings
+	 * have no type. Frames from the guest may have CWR.
 	 */
 	if (caps->csum)
 		flags |= TUN_F_CSUM;

@@ -18,8 +18,7 @@ struct vif {
 	uint8_t mac[6];
 	struct lan_port port; /* on a switch: then there is no tap */
 	uint32_t mtu; /* the key as last followed; 0: there was none */
-	uint32_t
-		unclamped; /* MTU without the frontend's limit; 0: it has none */
+	uint32_t unclamped; /* MTU, were it not for the frontend; 0: it is */
 	bool sg; /* the frontend takes frames of several pages */
 	/* What the worker was last asked for, if it was. */
 	struct ipc_vif_tune tune;
