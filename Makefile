@@ -151,7 +151,7 @@ deb: all
 
 # ---- the two commands, and their parts -------------------------------------
 
-.PHONY: demo check deps root bench lab lab-shell lint clean help
+.PHONY: demo check deps root bench lab lab-full lab-shell lint clean help
 root:
 	@test $$(id -u) = 0 || { echo "this installs packages and boots a Xen host: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
 
@@ -192,6 +192,11 @@ lab: deps
 	@$(MAKE) --no-print-directory lab-tree
 	XPV_GUEST_KERNELS="$$(tests/kernels.sh)" $(LAB) $(S)
 
+# Hours. LAB_KERNELS=all: the suite names them.
+lab-full: deps
+	@$(MAKE) --no-print-directory lab-tree LAB_KERNELS=all
+	XPV_GUEST_KERNELS="$$(tests/kernels.sh all | tr '\n' ' ')" $(LAB) --jobs $$(nproc) :full
+
 lab-shell: deps
 	@$(MAKE) --no-print-directory lab-tree
 	tests/xen/lab shell --overlay build/dom0 --guest-overlay build/guest
@@ -210,5 +215,5 @@ help:
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json'
-	@echo 'lab S=...        named scenarios on the emulated host; lab-shell: a console there'
+	@echo 'lab S=...        named scenarios on the emulated host; lab-full: all of them, hours; lab-shell: a console there'
 	@echo 'lint, deps, clean'

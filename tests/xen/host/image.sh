@@ -9,10 +9,11 @@ image_key() {
 
 # base_image KIND VERSION: directory with `root` and `cpio` for KIND dom0 or guest
 base_image() {
-	local kind=$1 version=$2 pool kernel dir name
-	pool=$(pool_root) || return
+	local kind=$1 version=$2 programs=$LAB/$1/programs MULTIARCH=x86_64-linux-gnu pool kernel dir name
+	[[ $(arch "$version") = amd64 ]] || { programs+=.i386; MULTIARCH=i386-linux-gnu; }
+	pool=$(pool_root "$(arch "$version")") || return
 	kernel=$(kernel_root "$version") || return
-	dir=$CACHE/$kind-$version-$(cat "$LAB/$kind"/{programs,modules} | image_key "$pool" "$kernel")
+	dir=$CACHE/$kind-$version-$(cat "$programs" "$LAB/$kind/modules" | image_key "$pool" "$kernel")
 	if [[ ! -e $dir/cpio ]]; then
 		say "building the $kind image for $version"
 		rm -rf "$dir.new"
@@ -20,12 +21,12 @@ base_image() {
 		skeleton "$pool" "$dir.new/root"
 		while read -r name; do
 			install_program "$pool" "$dir.new/root" "$name" || return
-		done < <(list "$LAB/$kind/programs")
+		done < <(list "$programs")
 		[[ $kind = dom0 ]] && xen_files "$pool" "$dir.new/root"
 		close_libraries "$pool" "$dir.new/root" || return
 		busybox_links "$dir.new/root"
 		pick_modules "$kernel" "$version" "$LAB/$kind/modules" "$dir.new/root"
-		find "$dir.new/root/usr/"{bin,lib/x86_64-linux-gnu} -type f -exec strip -s {} + 2>/dev/null
+		find "$dir.new/root/usr/"{bin,lib/$MULTIARCH} -type f -exec strip -s {} + 2>/dev/null
 		pack "$dir.new/root" >"$dir.new/cpio"
 		rm -rf "$dir"
 		mv "$dir.new" "$dir"
@@ -36,12 +37,15 @@ base_image() {
 # the folders and links of a merged-/usr Debian, and what programs take for granted
 skeleton() {
 	local pool=$1 root=$2 dir
-	mkdir -p "$root"/{dev,proc,sys,tmp,run/lock,mnt,root,etc,lab,usr/{bin,sbin,lib/x86_64-linux-gnu,lib64,libexec},var/{log,lib,tmp}}
+	mkdir -p "$root"/{dev,proc,sys,tmp,run/lock,mnt,root,etc,lab,usr/{bin,sbin,lib/"$MULTIARCH",lib64,libexec},var/{log,lib,tmp}}
 	for dir in bin sbin lib lib64; do ln -s usr/$dir "$root/$dir"; done
 	ln -s /run "$root/var/run"
 	ln -s /run/lock "$root/var/lock"
 	ln -s /proc/mounts "$root/etc/mtab"
-	ln -s ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$root/usr/lib64/"
+	case $MULTIARCH in
+	x86_64*) ln -s "../lib/$MULTIARCH/ld-linux-x86-64.so.2" "$root/usr/lib64/" ;;
+	i386*) ln -s "$MULTIARCH/ld-linux.so.2" "$root/usr/lib/" ;;
+	esac
 	echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
 	echo 'nobody:x:65534:65534:nobody:/:/bin/false' >>"$root/etc/passwd"
 	printf 'root:x:0:\ndisk:x:6:\nnogroup:x:65534:\n' >"$root/etc/group"
@@ -54,9 +58,10 @@ skeleton() {
 
 busybox_links() {
 	local root=$1 applet
+	# asked of this machine's kind: it may not run 32-bit programs
 	while read -r applet; do
 		[[ -e $root/usr/bin/$applet || -L $root/usr/bin/$applet ]] || ln -s busybox "$root/usr/bin/$applet"
-	done < <("$root/usr/bin/busybox" --list)
+	done < <("$(pool_root)/bin/busybox" --list)
 }
 
 xen_files() {
@@ -66,6 +71,9 @@ xen_files() {
 	# libxl looks for its helpers there
 	ln -s /usr/bin/libxl-save-helper /usr/bin/xen-init-dom0 "$root/usr/lib/xen-4.17/bin/"
 	[[ -d $pool/etc/default ]] && cp -a "$pool/etc/default" "$root/etc/"
+	ln -s /usr/bin/xen-qemu-system-i386 "$root/usr/libexec/"
+	install -D /dev/null "$root/usr/share/qemu/keymaps/en-us"	# QEMU reads one even for no display
+	install -D -m644 "$pool/usr/share/openvswitch/vswitch.ovsschema" -t "$root/usr/share/openvswitch"
 	gunzip -c "$pool/boot/xen-4.17-amd64.gz" >"$root/../xen"
 	return 0
 }

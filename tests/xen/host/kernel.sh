@@ -12,10 +12,16 @@ default_kernel() {
 	apt-cache depends linux-image-amd64 | awk '/Depends: linux-image-6/ { sub("linux-image-", "", $2); print $2; exit }'
 }
 
+# newest_32bit: the 32-bit kernel that apt would install
+newest_32bit() (
+	use_apt i386
+	apt-cache depends linux-image-686-pae | awk '/Depends: linux-image-6/ { sub("linux-image-", "", $2); print $2; exit }'
+)
+
 # kernel_root VERSION: path of a root with /vmlinux and /lib/modules/VERSION
 kernel_root() {
 	local root
-	root=$(echo "linux-image-$1" | locate | unpack kernel) || return
+	root=$(use_apt "$(arch "$1")"; echo "linux-image-$1" | locate | unpack kernel) || return
 	if [[ ! -e $root/vmlinux ]]; then
 		extract_vmlinux "$root/boot/vmlinuz-$1" "$root/vmlinux.new" || die "no kernel in $root/boot/vmlinuz-$1"
 		find "$root/lib/modules" -name '*.ko.xz' -exec xz -d {} +

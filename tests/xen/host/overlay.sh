@@ -17,7 +17,8 @@ stage_tree() {
 
 # guest_initrd VERSION OVERLAY OUT
 guest_initrd() {
-	local version=$1 overlay=$2 out=$3 base stage=$BUILD/stage/guest name
+	local version=$1 overlay=$2 out=$3 base stage=$BUILD/stage/guest name MULTIARCH=$MULTIARCH
+	[[ $(arch "$version") = amd64 ]] || MULTIARCH=i386-linux-gnu
 	base=$(base_image guest "$version") || return
 	rm -rf "$stage"
 	mkdir -p "$stage/etc" "$stage/usr/sbin"
@@ -29,7 +30,7 @@ guest_initrd() {
 	echo ext4 >"$stage/etc/filesystems"	# which mount tries, and so the kernel loads
 	find "$stage/usr/lib/modules" -mindepth 1 -maxdepth 1 ! -name "$version" -exec rm -r {} + 2>/dev/null
 	[[ -d $stage/usr/lib/modules/$version ]] && index_modules "$base/root" "$stage" "$version"
-	close_libraries "$(pool_root)" "$stage" "$base/root" || return
+	close_libraries "$(pool_root "$(arch "$version")")" "$stage" "$base/root" || return
 	{ cat "$base/cpio"; pack "$stage"; } >"$out"
 }
 

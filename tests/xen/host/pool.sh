@@ -31,11 +31,36 @@ locate() {
 		awk '{ gsub(/\047/, "", $1); print $2, $4, $1 }' | sort
 }
 
+# arch KERNEL-VERSION: whose packages it takes
+arch() { [[ $1 = *686* ]] && echo i386 || echo amd64; }
+
+# use_apt ARCH: from here on apt answers for it. A 32-bit guest's packages need lists of their own, as fresh as this
+# machine's, and nothing of dpkg's.
+use_apt() {
+	local dir=$CACHE/apt-$1
+	APT_LISTS=/var/lib/apt/lists
+	[[ $1 != amd64 ]] || return 0
+	export APT_CONFIG=$dir/apt.conf
+	APT_LISTS=$dir/lists
+	[[ $dir/fresh -nt /var/lib/apt/lists ]] && return
+	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
+	: >"$dir/status"
+	cat >"$APT_CONFIG" <<-END
+		APT::Architecture "$1"; APT::Architectures { "$1"; };
+		APT::Sandbox::User "root";
+		Dir::State "$dir"; Dir::State::status "$dir/status"; Dir::Cache "$dir";
+		Acquire::Languages "none";
+	END
+	say "fetching apt's lists for $1"
+	apt-get -q update >"$dir/log" 2>&1 || say "apt-get update for $1: $(grep '^E' "$dir/log" | head -n1)"
+	touch "$dir/fresh"
+}
+
 # Asking apt takes seconds, so its answer is kept until its lists change.
 resolve() {
 	local names state answer
 	names=$(sort -u)
-	state=$({ echo "$names"; ls -ln --time-style=full-iso /var/lib/apt/lists 2>/dev/null; } | digest)
+	state=$({ echo "$names"; ls -ln --time-style=full-iso "$APT_LISTS" 2>/dev/null; } | digest)
 	answer=$CACHE/resolved/$state
 	if [[ ! -s $answer ]]; then
 		mkdir -p "$CACHE/resolved"
@@ -65,7 +90,11 @@ unpack() {
 	echo "$root"
 }
 
-# the root of all userspace packages
-pool_root() {
-	list "$LAB"/dom0/packages "$LAB"/guest/packages | resolve | unpack root
-}
+# pool_root [ARCH]: the root of all userspace packages; in a subshell, as apt's configuration is an environment
+pool_root() (
+	use_apt "${1:-amd64}"
+	case ${1:-amd64} in
+	amd64) list "$LAB"/dom0/packages "$LAB"/guest/packages | resolve | unpack root ;;
+	*) list "$LAB/guest/packages.$1" | resolve | unpack "root-$1" ;;
+	esac
+)

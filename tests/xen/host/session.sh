@@ -10,6 +10,7 @@ run_session() {
 	local specs=("$@")
 	VERDICTS=$SHARE/verdicts
 	: >"$VERDICTS"
+	BURIED=''	# in which scenario dom0 died last
 	while ((${#specs[@]})); do
 		printf '%s\n' "${specs[@]}" >"$SHARE/todo"
 		boot_once || bury "${specs[@]}"
@@ -20,7 +21,7 @@ run_session() {
 
 # boot_once: until dom0 is done (0) or dead (1)
 boot_once() {
-	local serial=$SHARE/serial pid
+	local serial=$SHARE/serial pid i
 	: >"$serial"
 	DOING=''
 	machine '' -serial "file:$SHARE/console" -serial "file:$serial" </dev/null >"$SHARE/qemu.log" 2>&1 &
@@ -29,6 +30,11 @@ boot_once() {
 	trap "kill $pid 2>/dev/null" EXIT
 	follow "$serial" "$pid"
 	kill "$pid" 2>/dev/null
+	for ((i = 0; i < 50; i++)); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -9 "$pid" 2>/dev/null
 	wait "$pid" 2>/dev/null
 	trap - EXIT
 	[[ $(tail -n1 "$serial" | tr -d '\r') = 'done' ]]
@@ -58,15 +64,15 @@ judge() { echo "$1" | tee -a "$VERDICTS"; }
 # bury SPEC...: dom0 died. When no scenario was running, no boot will do better. Else the one that ran gets a second
 # boot: an emulated machine now and then stops dead by itself, see README. What kills dom0 twice has failed.
 bury() {
-	local spec dir=$SHARE/$DOING again=''
+	local spec dir=$SHARE/$DOING
 	if [[ $DOING ]]; then
-		[[ -e $dir/dom0.console ]] && again=1
+		[[ $(unjudged "$DOING") ]] || return
 		mkdir -p "$dir"
 		cp "$SHARE/console" "$dir/dom0.console"
-		grep -qF " $DOING" "$VERDICTS" && return
-		if [[ $again ]]; then
+		if [[ $DOING = "$BURIED" ]]; then
 			judge "not ok $DOING: dom0 died or hung in two boots, see its dom0.console"
 		else
+			BURIED=$DOING
 			say "dom0 died or hung in $DOING, see its dom0.console; once more in a new boot"
 		fi
 	else

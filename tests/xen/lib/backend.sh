@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Who serves the guests: xpvd or the kernel's own xen-blkback and xen-netback. Never both.
+# Who serves the guests: xpvd, the kernel's own xen-blkback and xen-netback, or for disks a QEMU. Never two at once.
 
-backend_use() { # xpv|stock|none
+backend_use() { # xpv|stock|qdisk|none
 	local now
 	now=$(</run/backend)
 	if [[ $now != "$1" ]] || ! backend_alive; then
@@ -25,6 +25,10 @@ backend_stop_none() { :; }
 # -i: an administrator's modprobe.d for xpv keeps these from loading, and the lab knows better
 backend_start_stock() { modprobe -i xen-blkback && modprobe -i xen-netback; }
 backend_stop_stock() { rmmod xen-blkback; rmmod xen-netback; }
+
+# libxl starts a QEMU for a guest with such disks
+backend_start_qdisk() { modprobe -i xen-netback; }
+backend_stop_qdisk() { rmmod xen-netback; }
 
 backend_start_xpv() {
 	[[ -x /usr/sbin/xpvd ]] || skip "no /usr/sbin/xpvd in the overlay"

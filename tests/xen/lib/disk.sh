@@ -9,11 +9,12 @@ mkdisk() { # NAME MB -> its path
 
 # FILE[,vdev][,r] -> an xl disk line; a full one passes as it is
 disk_spec() {
-	local file vdev mode
+	local file vdev mode how=''
 	[[ $1 == *=* ]] && { echo "$1"; return; }
 	IFS=, read -r file vdev mode <<<"$1"
 	# shellcheck disable=SC2154
-	echo "format=raw,vdev=${vdev:-xvda},access=${mode:-w}${script:+,script=$script},target=$file"
+	[[ $back != qdisk ]] || how=backendtype=qdisk,
+	echo "format=raw,vdev=${vdev:-xvda},access=${mode:-w},$how${script:+script=$script,}target=$file"
 }
 
 # mount a disk's file system read-only, without replaying its journal: what is there is what the guest flushed

@@ -16,7 +16,8 @@ guest_gone() { ! guest_exists "$1"; }
 guest_create() {
 	local name=$1 config=/run/lab/$1.cfg wait=1 append='' disks='' vifs='' more=''
 	# a scenario's own parameters are the defaults
-	local kind=$type blk=$front net=$front version=${kernel:-$(guest_kernel)} vcpus=1 mem=256 began
+	local kind=$type blk=$front net=$front version vcpus=1 mem=256 began
+	version=$(guest_kernel "$kernel")
 	shift
 	while (($#)); do
 		case $1 in
@@ -56,7 +57,16 @@ guest_create() {
 	echo "guest $name: ready $(seconds_since "$began") s after the call"
 }
 
-guest_kernel() { cat "$OUT/guest/default"; }
+# guest_kernel [SERIES]: the default one, or the one of that series (6.12) or kind (686-pae)
+guest_kernel() {
+	local version
+	[[ ${1:-} ]] || { cat "$OUT/guest/default"; return; }
+	for version in "$OUT"/guest/*/; do
+		version=${version%/}
+		case ${version##*/} in "$1" | "$1".* | *"$1") echo "${version##*/}"; return ;; esac
+	done
+	echo "$1"
+}
 
 # xl maps these files, which a shared folder does badly: memory holds those kernels that are in use
 guest_images() { # VERSION

@@ -9,6 +9,7 @@ make_bridge() { # NAME [ADDRESS/LEN]
 }
 
 bridges() { ip -o link show type bridge | sed 's/^[0-9]*: \([^:@]*\).*/\1/'; }
+dummies() { ip -o link show type dummy | sed 's/^[0-9]*: \([^:@]*\).*/\1/'; }
 
 # BRIDGE -> an xl vif line; a full one passes as it is
 vif_spec() { [[ $1 == *=* ]] && echo "$1" || echo "bridge=$1"; }
@@ -24,20 +25,29 @@ guest_ping() { # NAME ADDRESS
 vifs() { ip -br link | awk '/^vif/ { print $1 }'; }
 no_vifs() { [[ -z $(vifs) ]]; }
 
+# tcp ADDRESS: sets TCP and AT to what socat calls its family and itself
+tcp() {
+	if [[ $1 = *:* ]]; then TCP=TCP6 AT="[$1]"; else TCP=TCP4 AT=$1; fi
+}
+
 # tcp_to_guest NAME ADDRESS MB: dom0 sends random bytes; the guest must have got the same
 tcp_to_guest() {
+	local TCP AT
+	tcp "$2"
 	head -c $(($3 << 20)) /dev/urandom >"$WORK/payload"
-	guest_run "$1" "timeout 60 socat -u TCP-LISTEN:5000,reuseaddr OPEN:/tmp/payload,creat,trunc" 70 &
+	guest_run "$1" "timeout 60 socat -u $TCP-LISTEN:5000,reuseaddr OPEN:/tmp/payload,creat,trunc" 70 &
 	wait_until 20 guest_run "$1" "netstat -ltn | grep -q :5000" || fail "guest $1 does not listen"
-	assert socat -u OPEN:"$WORK/payload" "TCP:$2:5000"
+	assert socat -u OPEN:"$WORK/payload" "$TCP:$AT:5000"
 	wait $! || fail "guest $1: receiver gave $?"
 	assert_equal "$(guest_run "$1" 'sha256sum </tmp/payload')" "$(sha256sum <"$WORK/payload")" "what guest $1 got"
 }
 
 # tcp_from_guest NAME ADDRESS-OF-DOM0 MB
 tcp_from_guest() {
-	timeout 60 socat -u TCP-LISTEN:5001,reuseaddr OPEN:"$WORK/got,creat,trunc" &
-	guest_must "$1" "head -c $(($3 << 20)) /dev/urandom >/tmp/payload && socat -u OPEN:/tmp/payload TCP:$2:5001,retry=10" 70
+	local TCP AT
+	tcp "$2"
+	timeout 60 socat -u "$TCP-LISTEN:5001,reuseaddr" OPEN:"$WORK/got,creat,trunc" &
+	guest_must "$1" "head -c $(($3 << 20)) /dev/urandom >/tmp/payload && socat -u OPEN:/tmp/payload $TCP:$AT:5001,retry=10" 70
 	wait $! || fail "dom0: receiver gave $?"
 	assert_equal "$(sha256sum <"$WORK/got")" "$(guest_run "$1" 'sha256sum </tmp/payload')" "what dom0 got"
 }
@@ -46,4 +56,26 @@ ping_guest() { # ADDRESS [PING-OPTION...]
 	local address=$1
 	shift
 	assert ping -q -c 2 -W 5 "$@" "$address" >/dev/null
+}
+
+# an Open vSwitch over the kernel's datapath, for vif-openvswitch
+OVS=/run/openvswitch
+ovs_start() {
+	modprobe openvswitch
+	mkdir -p $OVS /var/log/openvswitch /etc/openvswitch
+	ovsdb-tool create $OVS/conf.db /usr/share/openvswitch/vswitch.ovsschema
+	ovsdb-server $OVS/conf.db --remote=punix:$OVS/db.sock --pidfile --detach --log-file --no-chdir
+	ovs-vsctl --no-wait init
+	ovs-vswitchd --pidfile --detach --log-file --no-chdir 2>/dev/null
+}
+
+ovs_stop() {
+	local bridge name
+	[[ -d $OVS ]] || return 0
+	for bridge in $(ovs-vsctl --timeout=10 list-br); do ovs-vsctl --timeout=10 del-br "$bridge"; done
+	for name in ovs-vswitchd ovsdb-server; do
+		kill "$(cat $OVS/$name.pid)"
+		wait_until 10 gone "$(cat $OVS/$name.pid)"
+	done
+	rm -r $OVS
 }

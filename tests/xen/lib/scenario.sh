@@ -7,7 +7,7 @@ scenario_parameters() {
 	local pair
 	DIR=$OUT/$1
 	# shellcheck disable=SC2034
-	front=ours back=xpv type=pv kernel='' script=''
+	front=ours back=xpv nics='' type=pv kernel='' script=''
 	[[ $1 == *@* ]] || return 0
 	local IFS=,
 	for pair in ${1#*@}; do
@@ -46,9 +46,11 @@ collect() { # DIR
 
 # Leave nothing behind that a later scenario could trip over.
 scenario_end() {
-	local id bridge
+	local id bridge link
 	for id in $(domains); do timeout 20 xl destroy "$id"; done
 	for bridge in $(bridges); do ip link del "$bridge"; done
+	ovs_stop
+	for link in $(dummies); do ip link del "$link"; done
 	umount -a -t ext4 2>/dev/null
 	disk_offer_end
 	losetup -D

@@ -4,7 +4,7 @@
 # timeout: 90
 
 guest_create a
-assert_equal "$(guest_run a 'echo hello; uname -r')" "hello"$'\n'"${kernel:-$(guest_kernel)}" "what the guest said"
+assert_equal "$(guest_run a 'echo hello; uname -r')" "hello"$'\n'"$(guest_kernel "$kernel")" "what the guest said"
 code=0
 guest_run a 'exit 7' || code=$?
 assert_equal "$code" 7 "exit code"

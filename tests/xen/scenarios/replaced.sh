@@ -30,6 +30,8 @@ works adopted
 
 kill -9 "$was"
 wait_until 20 other_worker "$was" || fail "no other worker"
+# its tap is a new one, which takes a moment to come to the bridge; a network may lose packets
+wait_until 20 guest_run a "ping -c 1 -W 2 192.168.77.1" || fail "no network through the other worker"
 works restarted
 assert_equal "$(states)" $'4\n4' "states"
 
