@@ -18,17 +18,20 @@ for how in '' --force; do
 	# shellcheck disable=SC2086
 	assert timeout 30 xl block-detach $how a xvdb
 	wait_until 20 detached || fail "the backend's nodes stay after block-detach $how"
+	losetup -j "$disk" | grep . && fail "a loop device holds the disk after block-detach $how"
+	# the stock frontend waits for ever for the answers of a backend that vanished
+	[[ $how && $front = stock ]] && break
 	wait_until 20 guest_run a "! pidof dd" || fail "the writer hangs after block-detach $how"
 	guest_run a "umount /mnt" 30 || true
 	assert_fails guest_run a "grep -q xvdb /proc/mounts"
 	wait_until 20 guest_run a "! test -b /dev/xvdb" || fail "xvdb stays in the guest after block-detach $how"
-	losetup -j "$disk" | grep . && fail "a loop device holds the disk after block-detach $how"
 done
+assert_equal "$(guest_run a 'echo alive')" alive "guest a"
+if [[ $front = stock ]]; then guest_destroy a; else guest_shutdown a; fi
 
-xl block-attach a "$(disk_spec "$disk,xvdb")"
-wait_until 10 guest_run a "test -b /dev/xvdb" || fail "no xvdb in the guest at the end"
-guest_must a "e2fsck -fp /dev/xvdb >/dev/null; test \$? -le 1"
-guest_must a "mount -t ext4 /dev/xvdb /mnt"
-assert_equal "$(guest_run a 'cat /mnt/kept')" $'kept\nkept--force' "what was flushed"
-guest_must a "umount /mnt"
-guest_shutdown a
+code=0
+e2fsck -fp "$disk" >/dev/null || code=$?
+((code <= 1)) || fail "e2fsck gives $code"
+disk_mount "$disk" "$WORK/mnt"
+assert_equal "$(<"$WORK/mnt/kept")" $'kept\nkept--force' "what was flushed"
+umount "$WORK/mnt"
