@@ -182,7 +182,7 @@ static bool take_back(struct switch_port *sp, struct switch_link *link,
 	if (!mail_waits(&link->tx, &since))
 		return false;
 	while (now > SWITCH_HOLD_MS &&
-	       mail_revoke(&link->tx, now - SWITCH_HOLD_MS, &cookie)) {
+	       mail_revoke(&link->tx, now - SWITCH_HOLD_MS + 1, &cookie)) {
 		sp->counter[SWITCH_TX_REVOKED]++;
 		sp->released(sp->owner, cookie);
 		link->stalled = true;
