@@ -38,9 +38,9 @@ guest_to_guest a b 192.168.78.3 16
 guest_to_guest b a 192.168.78.2 16
 
 # UDP: each datagram is a line with its own checksum
-guest_must b "(timeout 30 socat -u UDP-RECV:5002 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
-guest_must a "for i in \$(seq 100); do l=\$(head -c 900 /dev/urandom | base64 -w0); echo \"\$(echo \$l | md5sum | cut -c1-32) \$l\" | socat -u - UDP:192.168.78.3:5002; done" 90
-guest_must b "n=0; while read -r s l; do [ \"\$(echo \$l | md5sum | cut -c1-32)\" = \"\$s\" ] || exit 1; n=\$((n + 1)); done </tmp/udp; [ \$n -ge 95 ]"
+guest_must b "(timeout 90 socat -u UDP-RECV:5002 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
+guest_must a "for i in \$(seq 30); do l=\$(head -c 900 /dev/urandom | base64 -w0); echo \"\$(echo \$l | md5sum | cut -c1-32) \$l\" | socat -u - UDP:192.168.78.3:5002; done" 90
+guest_must b "n=0; while read -r s l; do [ \"\$(echo \$l | md5sum | cut -c1-32)\" = \"\$s\" ] || exit 1; n=\$((n + 1)); done </tmp/udp; [ \$n -ge 28 ]"
 
 # out, and in
 guest_ping a 192.168.78.1
