@@ -136,9 +136,14 @@ bool xpv_blk_reap(struct xpv_blk_queue *q)
 	return any;
 }
 
+/*
+ * A ring that is polled may signal its first response. That one waits too:
+ * what is polled for must not be completed in an interrupt.
+ */
 irqreturn_t xpv_blk_interrupt(int irq, void *queue)
 {
-	bool any = xpv_blk_reap(queue);
+	struct xpv_blk_queue *q = queue;
+	bool any = !q->polled && xpv_blk_reap(q);
 
 	/* An event without a response is held back the longer the more come. */
 	xen_irq_lateeoi((unsigned int)irq, any ? 0 : XEN_EOI_FLAG_SPURIOUS);

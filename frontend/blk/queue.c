@@ -21,11 +21,22 @@ static struct xpv_blk_queue *queue_of(const struct blk_mq_hw_ctx *hctx)
 	return &dev->queue[nr % rings.irq];
 }
 
+/* What ends in an interrupt after all says so to whoever frees the bios. */
+static void stop_polling(struct request *rq)
+{
+	struct bio *bio;
+
+	__rq_for_each_bio(bio, rq)
+		bio->bi_opf &= ~REQ_POLLED;
+}
+
 static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 			     const struct blk_mq_queue_data *bd)
 {
 	struct xpv_blk_queue *q = queue_of(hctx);
 
+	if (hctx->type == HCTX_TYPE_POLL && !q->polled)
+		stop_polling(bd->rq);
 	blk_mq_start_request(bd->rq);
 	switch (xpv_blk_submit(q, bd->rq, bd->last)) {
 	case XPV_BLK_SEND:
