@@ -48,14 +48,5 @@ wait_until 10 guest_run a "test -b /dev/xvde" || fail "no second xvde in the gue
 guest_must a "dd if=/dev/xvde of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null"
 xl block-detach a xvde
 
-# a driver that is unloaded leaves its disks ready for the next one
-if [[ $front == ours ]]; then
-	guest_must a "modprobe -r xpv-blkfront"
-	wait_until 10 guest_run a "! test -b /dev/xvda" || fail "xvda stays without its driver"
-	guest_must a "modprobe xpv-blkfront"
-	wait_until 20 guest_run a "test -b /dev/xvda" || fail "no xvda with the driver loaded again"
-	guest_must a "dd if=/dev/zero of=/dev/xvda bs=64k count=16 oflag=direct 2>/dev/null"
-fi
-
 guest_shutdown a
 wait_until 10 no_loops || fail "loop devices left: $(losetup -a)"
