@@ -3,8 +3,27 @@
 #include "hyper/xen.h"
 
 #include <stdlib.h>
+#include <xentoollog.h>
 
 #include "hyper/local.h" /* xen_open() */
+
+/*
+ * libxengnttab writes a line to stderr for each map that fails, and a guest
+ * can make that happen at will. The errno says all that the line does.
+ */
+static void say_nothing(struct xentoollog_logger *logger,
+			xentoollog_level level, int errnoval,
+			const char *context, const char *format, va_list al)
+{
+	(void)logger;
+	(void)level;
+	(void)errnoval;
+	(void)context;
+	(void)format;
+	(void)al;
+}
+
+static struct xentoollog_logger silence = {.vmessage = say_nothing};
 
 /*
  * Our own domid, which only the store knows. A process without it works as
@@ -76,7 +95,7 @@ static const struct hyper_ops xen_ops = {
 static int open_parts(struct xen *x, unsigned int parts)
 {
 	if (parts & HYPER_GRANT) {
-		x->gnttab = xengnttab_open(NULL, 0);
+		x->gnttab = xengnttab_open(&silence, 0);
 		if (!x->gnttab)
 			return xen_error();
 	}
