@@ -174,16 +174,21 @@ bench: deps
 $(B)/bad-backend: $(call obj,tests/hostile/bad_backend.c) $(B)/ring.a
 	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
+$(B)/bad-netback: $(call obj,tests/hostile/bad_netback.c tests/hostile/peer.c) $(B)/ring.a
+	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
+
 # What the lab lays over its dom0 and its guests.
 .PHONY: lab-tree
-lab-tree: all $(B)/bad-backend
+lab-tree: all $(B)/bad-backend $(B)/bad-netback
 	@rm -rf build/dom0 build/guest
 	@$(MAKE) --no-print-directory install DESTDIR=build/dom0 >/dev/null
-	@install -m755 $(B)/bad-backend build/dom0$(LIBEXEC)/
+	@install -m755 $(B)/bad-backend $(B)/bad-netback build/dom0$(LIBEXEC)/
 	@for v in $$(tests/kernels.sh $(LAB_KERNELS)); do \
 		$(MAKE) --no-print-directory install-modules KVER=$$v DESTDIR=build/guest >build/modules-$$v.log 2>&1 || \
 			{ cat build/modules-$$v.log; exit 1; }; \
 	done
+	@install -d build/guest/usr/sbin
+	@$(CC) -O2 $(WARN) -static tests/xen/guest/xdp.c -o build/guest/usr/sbin/xdp
 
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
 

@@ -17,32 +17,65 @@ static_assert(XenbusStateInitialising == (int)XPV_STATE_INITIALISING);
 static_assert(XenbusStateConnected == (int)XPV_STATE_CONNECTED);
 static_assert(XenbusStateReconfigured == (int)XPV_STATE_RECONFIGURED);
 
+/* As many queues as both ends can have. */
+static int choose_queues(struct xpv_net_device *dev)
+{
+	unsigned int nr = min(dev->wanted_queues, dev->offer.max_queues);
+	int err;
+
+	WRITE_ONCE(dev->nr_queues, nr);
+	err = netif_set_real_num_tx_queues(dev->netdev, nr);
+	return err ?: netif_set_real_num_rx_queues(dev->netdev, nr);
+}
+
+static int make_rings(struct xpv_net_device *dev)
+{
+	int err = choose_queues(dev);
+
+	err = err ?: xpv_net_queues_make(dev);
+	if (err)
+		return err;
+	err = xpv_net_ctrl_make(dev);
+	if (err)
+		xpv_net_queues_unmake(dev);
+	return err;
+}
+
+static void unmake_rings(struct xpv_net_device *dev)
+{
+	xpv_net_ctrl_unmake(dev);
+	xpv_net_queues_unmake(dev);
+}
+
 /* A fresh set of rings for what this backend offers. */
-static int renew_queues(struct xpv_net_device *dev,
-			const struct xpv_net_offer *offer)
+static int renew_rings(struct xpv_net_device *dev,
+		       const struct xpv_net_offer *offer)
 {
 	int err;
 
 	/* What it would close is what we replace. */
 	cancel_work_sync(&dev->broken_work);
 	rtnl_lock();
-	xpv_net_queues_unmake(dev);
+	unmake_rings(dev);
+	xpv_net_mcast_reset(dev);
 	clear_bit(XPV_NET_BROKEN, &dev->flags);
+	clear_bit(XPV_NET_RECONNECT, &dev->flags);
 	dev->offer = *offer;
 	dev->trusted = xpv_net_read_trusted(dev);
-	err = xpv_net_queues_make(dev);
+	err = make_rings(dev);
 	if (!err) {
 		netdev_update_features(dev->netdev);
+		xpv_net_follow_mtu(dev);
 		xpv_net_queues_start(dev);
 	}
 	rtnl_unlock();
 	return err;
 }
 
-static void unmake_queues(struct xpv_net_device *dev)
+void xpv_net_disconnect(struct xpv_net_device *dev)
 {
 	rtnl_lock();
-	xpv_net_queues_unmake(dev);
+	unmake_rings(dev);
 	rtnl_unlock();
 }
 
@@ -58,14 +91,15 @@ static void publish(struct xpv_net_device *dev)
 				 xpv_key(XPV_KEY_FEATURE_RX_COPY));
 		return;
 	}
-	err = renew_queues(dev, &offer);
+	err = renew_rings(dev, &offer);
 	if (err) {
 		xenbus_dev_fatal(xbdev, err, "making rings");
 		return;
 	}
 	err = xpv_net_publish_keys(dev);
+	err = err ?: xpv_net_watch_link(dev);
 	if (err) {
-		unmake_queues(dev);
+		xpv_net_disconnect(dev);
 		xenbus_dev_fatal(xbdev, err, "publishing keys");
 		return;
 	}
@@ -80,24 +114,22 @@ static void close_device(struct xpv_net_device *dev)
 {
 	rtnl_lock();
 	xpv_net_queues_stop(dev);
-	rtnl_unlock();
 	xenbus_frontend_closed(dev->xbdev);
+	rtnl_unlock();
 }
 
-/* Carrier means that both ends are connected. */
-static void follow_carrier(struct xpv_net_device *dev, enum xpv_state back)
+/*
+ * The backend has let go of the rings. If it was we who closed, for another
+ * number of queues, this is where we start anew.
+ */
+static void backend_closed(struct xpv_net_device *dev)
 {
-	bool up = dev->xbdev->state == XenbusStateConnected &&
-		  back == XPV_STATE_CONNECTED && !xpv_net_is_broken(dev);
+	struct xenbus_device *xbdev = dev->xbdev;
 
-	if (up == netif_carrier_ok(dev->netdev))
-		return;
-	if (up) {
-		netif_carrier_on(dev->netdev);
-		schedule_delayed_work(&dev->announce_work, 0);
-	} else {
-		netif_carrier_off(dev->netdev);
-	}
+	xpv_net_disconnect(dev);
+	if (xbdev->state == XenbusStateClosed &&
+	    test_and_clear_bit(XPV_NET_RECONNECT, &dev->flags))
+		xenbus_switch_state(xbdev, XenbusStateInitialising);
 }
 
 void xpv_net_backend_changed(struct xenbus_device *xbdev,
@@ -125,7 +157,9 @@ void xpv_net_backend_changed(struct xenbus_device *xbdev,
 	default: /* CONNECT, REFRESH: the carrier, below */
 		break;
 	}
+	if (back == XPV_STATE_RECONFIGURED)
+		schedule_delayed_work(&dev->headroom_work, 0);
 	if (back == XPV_STATE_CLOSED || back == XPV_STATE_UNKNOWN)
-		unmake_queues(dev);
-	follow_carrier(dev, back);
+		backend_closed(dev);
+	xpv_net_follow_carrier(dev, back);
 }

@@ -16,8 +16,6 @@ static int net_probe(struct xenbus_device *xbdev,
 		xenbus_dev_fatal(xbdev, -ENOMEM, "allocating the device");
 		return -ENOMEM;
 	}
-	INIT_WORK(&dev->broken_work, xpv_net_broken_work);
-	INIT_DELAYED_WORK(&dev->announce_work, xpv_net_announce_work);
 	dev_set_drvdata(&xbdev->dev, dev);
 	err = xpv_net_read_mac(dev);
 	if (err)
@@ -45,9 +43,12 @@ static void net_remove(struct xenbus_device *xbdev)
 {
 	struct xpv_net_device *dev = dev_get_drvdata(&xbdev->dev);
 
+	xpv_net_unwatch_link(dev);
 	unregister_netdev(dev->netdev);
 	cancel_work_sync(&dev->broken_work);
 	cancel_delayed_work_sync(&dev->announce_work);
+	cancel_delayed_work_sync(&dev->headroom_work);
+	xpv_net_mcast_reset(dev);
 	xpv_net_leave(dev);
 	dev_set_drvdata(&xbdev->dev, NULL);
 	xpv_net_device_free(dev);

@@ -1,64 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A queue as a whole: rings and event channels, interrupts, the poll.
- *
- * An interrupt only schedules NAPI. Its event channel stays masked until the
- * poll, having found nothing more, ends the interrupt; if there was nothing to
- * do since the last time, it says so and Xen's event code delays the next one,
- * so a backend that sends events for fun cannot keep this CPU busy (XSA-391).
- */
-#include <linux/interrupt.h>
+/* A queue as a whole: the poll, and the life of its two rings. */
 #include <linux/rtnetlink.h>
-#include <xen/events.h>
 
 #include "netfront.h"
-
-/* ---- interrupts and poll ---- */
-
-static irqreturn_t tx_interrupt(int irq, void *data)
-{
-	struct xpv_net_queue *q = data;
-
-	set_bit(XPV_NET_IRQ_TX, &q->irqs_due);
-	napi_schedule_irqoff(&q->napi);
-	return IRQ_HANDLED;
-}
-
-/* Also that of both rings, when the channels are not split. */
-static irqreturn_t rx_interrupt(int irq, void *data)
-{
-	struct xpv_net_queue *q = data;
-
-	set_bit(XPV_NET_IRQ_RX, &q->irqs_due);
-	napi_schedule_irqoff(&q->napi);
-	return IRQ_HANDLED;
-}
-
-static void end_interrupt(unsigned int irq, bool worked)
-{
-	xen_irq_lateeoi(irq, worked ? 0 : XEN_EOI_FLAG_SPURIOUS);
-}
-
-/*
- * "Worked" counts from end to end of an interrupt, not from its start: the
- * other ring's interrupt may have had the poll take what this one announces.
- */
-static void end_interrupts(struct xpv_net_queue *q)
-{
-	bool split = q->tx.irq != q->rx.irq;
-
-	if (split && test_and_clear_bit(XPV_NET_IRQ_TX, &q->irqs_due)) {
-		end_interrupt(q->tx.irq, q->tx_worked);
-		q->tx_worked = false;
-	}
-	if (test_and_clear_bit(XPV_NET_IRQ_RX, &q->irqs_due)) {
-		end_interrupt(q->rx.irq,
-			      q->rx_worked || (!split && q->tx_worked));
-		q->rx_worked = false;
-		if (!split)
-			q->tx_worked = false;
-	}
-}
 
 /*
  * Interrupts are ended before NAPI completes: one that comes in between only
@@ -83,74 +27,16 @@ int xpv_net_poll(struct napi_struct *napi, int budget)
 	}
 	if (done == budget || more || xpv_net_rx_more(q))
 		return budget;
-	end_interrupts(q);
+	xpv_net_end_interrupts(q);
 	napi_complete_done(napi, done);
 	return done;
-}
-
-/* ---- event channels ---- */
-
-static int bind_channel(struct xpv_net_queue *q, irq_handler_t handler,
-			const char *name, evtchn_port_t *port,
-			unsigned int *irq)
-{
-	int err;
-
-	err = xenbus_alloc_evtchn(q->dev->xbdev, port);
-	if (err)
-		return err;
-	err = bind_evtchn_to_irqhandler_lateeoi(*port, handler, 0, name, q);
-	if (err < 0) {
-		xenbus_free_evtchn(q->dev->xbdev, *port);
-		return err;
-	}
-	*irq = err;
-	return 0;
-}
-
-/* Unbinding closes the channel too. */
-static void unbind_channels(struct xpv_net_queue *q)
-{
-	if (q->tx.irq && q->tx.irq != q->rx.irq)
-		unbind_from_irqhandler(q->tx.irq, q);
-	if (q->rx.irq)
-		unbind_from_irqhandler(q->rx.irq, q);
-	q->tx.irq = 0;
-	q->rx.irq = 0;
-	q->irqs_due = 0;
-}
-
-static int bind_channels(struct xpv_net_queue *q)
-{
-	const char *dev = netdev_name(q->dev->netdev);
-	bool split = q->dev->offer.split_channels;
-	int err;
-
-	snprintf(q->tx_irq_name, sizeof(q->tx_irq_name), "%s-q%u-tx", dev,
-		 q->index);
-	snprintf(q->rx_irq_name, sizeof(q->rx_irq_name), "%s-q%u-%s", dev,
-		 q->index, split ? "rx" : "txrx");
-	err = bind_channel(q, rx_interrupt, q->rx_irq_name, &q->rx.port,
-			   &q->rx.irq);
-	if (err)
-		return err;
-	if (split) {
-		err = bind_channel(q, tx_interrupt, q->tx_irq_name,
-				   &q->tx.port, &q->tx.irq);
-		if (err)
-			unbind_channels(q);
-		return err;
-	}
-	q->tx.port = q->rx.port;
-	q->tx.irq = q->rx.irq;
-	return 0;
 }
 
 /* ---- made and unmade ---- */
 
 static void unmake_queue(struct xpv_net_queue *q)
 {
-	unbind_channels(q);
+	xpv_net_unbind_channels(q);
 	xpv_net_rx_unmake(q);
 	xpv_net_tx_unmake(q);
 }
@@ -165,7 +51,7 @@ static int make_queue(struct xpv_net_queue *q)
 	if (!err)
 		err = xpv_net_rx_make(q);
 	if (!err)
-		err = bind_channels(q);
+		err = xpv_net_bind_channels(q);
 	if (err)
 		unmake_queue(q);
 	return err;

@@ -3,15 +3,12 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/rtnetlink.h>
-#include <net/sch_generic.h>
 
 #include "netfront.h"
 
 /* What a backend may take to follow us to Closing and to Closed. */
 #define LEAVE_TIMEOUT (5 * HZ)
 #define LEAVE_POLL_MS 10
-/* Between looks whether the queueing layer has seen the carrier. */
-#define ANNOUNCE_RETRY (HZ / 20)
 
 /*
  * The backend broke the protocol; nothing it says can be believed any more.
@@ -35,27 +32,26 @@ void xpv_net_broken_work(struct work_struct *work)
 	dev_alert(&dev->xbdev->dev, "%s: device disabled\n", dev->broken_why);
 	rtnl_lock();
 	xpv_net_queues_stop(dev);
-	rtnl_unlock();
 	xenbus_dev_fatal(dev->xbdev, -EPROTO, "%s", dev->broken_why);
+	rtnl_unlock();
 }
 
 /*
- * Tell the neighbours where we are now (gratuitous ARP). The queueing layer
- * learns of the carrier a moment after us and would drop the message before.
+ * Give up this connection for another with the same backend: it follows us to
+ * Closed, and then both begin anew. The interface has no carrier meanwhile.
  */
-void xpv_net_announce_work(struct work_struct *work)
+int xpv_net_reconnect(struct xpv_net_device *dev)
 {
-	struct xpv_net_device *dev = container_of(to_delayed_work(work),
-						  struct xpv_net_device,
-						  announce_work);
-	struct net_device *netdev = dev->netdev;
+	struct xenbus_device *xbdev = dev->xbdev;
 
-	if (!netif_running(netdev) || !netif_carrier_ok(netdev))
-		return;
-	if (qdisc_tx_is_noop(netdev))
-		schedule_delayed_work(&dev->announce_work, ANNOUNCE_RETRY);
-	else
-		netdev_notify_peers(netdev);
+	ASSERT_RTNL();
+	if (xbdev->state != XenbusStateConnected &&
+	    xbdev->state != XenbusStateReconfiguring)
+		return 0; /* the connection that comes will do */
+	netif_carrier_off(dev->netdev);
+	xpv_net_queues_stop(dev);
+	set_bit(XPV_NET_RECONNECT, &dev->flags);
+	return xenbus_switch_state(xbdev, XenbusStateClosing);
 }
 
 /*
@@ -72,10 +68,9 @@ int xpv_net_resume(struct xenbus_device *xbdev)
 	struct xpv_net_device *dev = dev_get_drvdata(&xbdev->dev);
 
 	netif_carrier_off(dev->netdev);
+	clear_bit(XPV_NET_RECONNECT, &dev->flags);
 	cancel_work_sync(&dev->broken_work);
-	rtnl_lock();
-	xpv_net_queues_unmake(dev);
-	rtnl_unlock();
+	xpv_net_disconnect(dev);
 	return 0;
 }
 
@@ -90,7 +85,7 @@ static bool wait_for_backend(struct xpv_net_device *dev, unsigned long states)
 	for (;;) {
 		int state = xenbus_read_driver_state(dev->xbdev->otherend);
 
-		if (states & BIT(state))
+		if (state < XPV_STATES && states & BIT(state))
 			return true;
 		if (time_after(jiffies, deadline))
 			return false;
@@ -116,9 +111,7 @@ void xpv_net_leave(struct xpv_net_device *dev)
 		if (!wait_for_backend(dev, closing))
 			dev_warn(&xbdev->dev, "backend does not close\n");
 	}
-	rtnl_lock();
-	xpv_net_queues_unmake(dev);
-	rtnl_unlock();
+	xpv_net_disconnect(dev);
 	if (xbdev->state != XenbusStateClosed) {
 		xenbus_switch_state(xbdev, XenbusStateClosed);
 		wait_for_backend(dev, ready);

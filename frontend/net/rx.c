@@ -12,8 +12,6 @@
 
 #include "netfront.h"
 
-/* Bytes that are copied to the head of an skb at most. */
-#define HEAD_SIZE 256u
 /* When pages cannot be had. */
 #define REFILL_RETRY (HZ / 10)
 
@@ -22,17 +20,11 @@ static void drop_page(struct xpv_net_queue *q, struct page *page)
 	page_pool_put_full_page(q->rx.pool, page, true);
 }
 
-static void drop_pages(struct xpv_net_queue *q, struct xpv_net_rx_packet *pkt)
+void xpv_net_rx_drop_pages(struct xpv_net_queue *q,
+			   struct xpv_net_rx_packet *pkt)
 {
 	while (pkt->nr_frags)
 		drop_page(q, pkt->frag[--pkt->nr_frags].page);
-}
-
-static void count_one(struct xpv_net_rx *rx, u64_stats_t *counter)
-{
-	u64_stats_update_begin(&rx->stats.sync);
-	u64_stats_inc(counter);
-	u64_stats_update_end(&rx->stats.sync);
 }
 
 /* ---- posting ---- */
@@ -42,7 +34,7 @@ static void count_one(struct xpv_net_rx *rx, u64_stats_t *counter)
  * pool holds only what the backend itself sent, unless the stack has decrypted
  * it in place: a backend that is not trusted gets it zeroed again.
  */
-static struct page *new_page(struct xpv_net_queue *q)
+struct page *xpv_net_rx_page(struct xpv_net_queue *q)
 {
 	struct page *page = page_pool_alloc_pages(q->rx.pool, GFP_ATOMIC |
 						  __GFP_NOWARN | __GFP_ZERO);
@@ -69,10 +61,10 @@ static void refill(struct xpv_net_queue *q)
 	struct xpv_net_rx *rx = &q->rx;
 
 	while (xpv_front_room(&rx->front)) {
-		struct page *page = new_page(q);
+		struct page *page = xpv_net_rx_page(q);
 
 		if (!page) {
-			count_one(rx, &rx->stats.refill_retries);
+			xpv_net_count(&rx->stats, XPV_NET_RX_REFILL_RETRIES, 1);
 			mod_timer(&rx->refill, jiffies + REFILL_RETRY);
 			break;
 		}
@@ -88,143 +80,6 @@ void xpv_net_rx_refill_timeout(struct timer_list *timer)
 					       rx.refill);
 
 	napi_schedule(&q->napi);
-}
-
-/* ---- from packet to skb ---- */
-
-/*
- * How much of the first fragment goes to the head: all of it if it is short,
- * which frees the page at once; else its headers, so that the payload stays
- * whole in pages and GRO can chain them.
- */
-static unsigned int head_len(struct xpv_net_queue *q,
-			     const struct xpv_net_rx_frag *frag,
-			     const void *data)
-{
-	if (frag->len <= HEAD_SIZE)
-		return frag->len;
-	return eth_get_headlen(q->dev->netdev, data, HEAD_SIZE);
-}
-
-/* The packet's bytes as an skb; its pages then belong to the skb. */
-static struct sk_buff *make_skb(struct xpv_net_queue *q,
-				struct xpv_net_rx_packet *pkt)
-{
-	struct xpv_net_rx_frag *frag = &pkt->frag[0];
-	void *data = page_address(frag->page) + frag->offset;
-	struct sk_buff *skb = napi_alloc_skb(&q->napi, HEAD_SIZE);
-	unsigned int i, head;
-
-	if (!skb)
-		return NULL;
-	head = head_len(q, frag, data);
-	skb_put_data(skb, data, head);
-	frag->offset += head;
-	frag->len -= head;
-	skb_mark_for_recycle(skb);
-	for (i = 0; i < pkt->nr_frags; i++, frag++) {
-		if (frag->len)
-			skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags,
-					frag->page, frag->offset, frag->len,
-					PAGE_SIZE);
-		else
-			drop_page(q, frag->page);
-	}
-	pkt->nr_frags = 0;
-	return skb;
-}
-
-/*
- * One fragment more than an skb holds is fine if the first is short enough to
- * go to the head whole, as that of a packet of 18 slots mostly is.
- */
-static bool fits_skb(const struct xpv_net_rx_packet *pkt)
-{
-	return pkt->nr_frags <= MAX_SKB_FRAGS || pkt->frag[0].len <= HEAD_SIZE;
-}
-
-static int set_gso(struct sk_buff *skb, const struct xpv_net_rx_packet *pkt)
-{
-	bool v6 = pkt->gso_type == XPV_GSO_TCPV6;
-
-	if (!pkt->gso_size)
-		return 0;
-	/* A type that disagrees with the header would confuse segmentation. */
-	if (skb->protocol != (v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP)))
-		return -EPROTO;
-	skb_shinfo(skb)->gso_size = pkt->gso_size;
-	/* DODGY: the stack checks the headers before it relies on them. */
-	skb_shinfo(skb)->gso_type = (v6 ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4) |
-				    SKB_GSO_DODGY;
-	return 0;
-}
-
-/*
- * Segmentation needs the pseudo-header checksum in place. Some backends send
- * GSO packets with a full checksum: such a one is treated as blank and its
- * checksum field made what it should have been.
- */
-static int set_checksum(struct xpv_net_queue *q, struct sk_buff *skb,
-			const struct xpv_net_rx_packet *pkt)
-{
-	bool blank = pkt->flags & XPV_RX_CSUM_BLANK;
-
-	if (!blank && !skb_is_gso(skb)) {
-		if (pkt->flags & XPV_RX_DATA_VALIDATED)
-			skb->ip_summed = CHECKSUM_UNNECESSARY;
-		return 0;
-	}
-	if (!blank)
-		count_one(&q->rx, &q->rx.stats.gso_fixups);
-	/* Finds the headers, checks them, does skb_partial_csum_set(). */
-	skb->ip_summed = CHECKSUM_PARTIAL;
-	return skb_checksum_setup(skb, !blank);
-}
-
-static int finish_skb(struct xpv_net_queue *q, struct sk_buff *skb,
-		      const struct xpv_net_rx_packet *pkt)
-{
-	int err;
-
-	/* A backend may spread even the Ethernet header over slots. */
-	if (!pskb_may_pull(skb, ETH_HLEN))
-		return -EPROTO;
-	skb->protocol = eth_type_trans(skb, q->dev->netdev);
-	skb_reset_network_header(skb);
-	skb_record_rx_queue(skb, q->index);
-	err = set_gso(skb, pkt);
-	if (err)
-		return err;
-	return set_checksum(q, skb, pkt);
-}
-
-/* The packet is complete: to the stack with it, or drop it. */
-static void deliver(struct xpv_net_queue *q, struct xpv_net_rx_packet *pkt)
-{
-	struct xpv_net_rx_stats *stats = &q->rx.stats;
-	struct sk_buff *skb;
-
-	if (pkt->bad || pkt->len < ETH_HLEN || !fits_skb(pkt)) {
-		drop_pages(q, pkt);
-		count_one(&q->rx, &stats->errors);
-		return;
-	}
-	skb = make_skb(q, pkt);
-	if (!skb) {
-		drop_pages(q, pkt);
-		count_one(&q->rx, &stats->dropped);
-		return;
-	}
-	if (finish_skb(q, skb, pkt)) {
-		kfree_skb(skb);
-		count_one(&q->rx, &stats->errors);
-		return;
-	}
-	u64_stats_update_begin(&stats->sync);
-	u64_stats_inc(&stats->packets);
-	u64_stats_add(&stats->bytes, pkt->len);
-	u64_stats_update_end(&stats->sync);
-	napi_gro_receive(&q->napi, skb);
 }
 
 /* ---- from slots to packet ---- */
@@ -244,39 +99,88 @@ static struct page *take_page(struct xpv_net_rx *rx, u16 id)
 	return page;
 }
 
+static void add_gso(struct xpv_net_rx_packet *pkt,
+		    const struct xpv_netif_extra *extra)
+{
+	if (!extra->gso.size || (extra->gso.type != XPV_GSO_TCPV4 &&
+				 extra->gso.type != XPV_GSO_TCPV6))
+		pkt->bad = XPV_NET_RX_ERR_EXTRA;
+	pkt->gso_size = extra->gso.size;
+	pkt->gso_type = extra->gso.type;
+}
+
+/*
+ * Room for XDP before the bytes of each slot. Backends that count the room as
+ * received bytes (xen-netback: offset 0, and the status has both) are told from
+ * those that state it as the offset.
+ */
+static void add_headroom(struct xpv_net_rx_packet *pkt, u16 headroom)
+{
+	struct xpv_net_rx_frag *first = &pkt->frag[0];
+
+	pkt->headroom = headroom;
+	if (!pkt->nr_frags || first->offset)
+		return;
+	if (first->len <= headroom) {
+		pkt->bad = XPV_NET_RX_ERR_EXTRA;
+		return;
+	}
+	first->offset = headroom;
+	first->len -= headroom;
+	pkt->len -= headroom;
+}
+
 static void add_extra(struct xpv_net_rx_packet *pkt,
 		      const struct xpv_netif_extra *extra)
 {
-	if (extra->type == XPV_EXTRA_NONE || extra->type >= XPV_EXTRA_TYPES)
-		pkt->bad = true;
-	if (extra->type == XPV_EXTRA_GSO) {
-		if (!extra->gso.size || (extra->gso.type != XPV_GSO_TCPV4 &&
-					 extra->gso.type != XPV_GSO_TCPV6))
-			pkt->bad = true;
-		pkt->gso_size = extra->gso.size;
-		pkt->gso_type = extra->gso.type;
+	switch (extra->type) {
+	case XPV_EXTRA_GSO:
+		add_gso(pkt, extra);
+		break;
+	case XPV_EXTRA_HASH:
+		pkt->has_hash = true;
+		pkt->hash_type = extra->hash.type;
+		memcpy(&pkt->hash, extra->hash.value, sizeof(pkt->hash));
+		break;
+	case XPV_EXTRA_XDP:
+		add_headroom(pkt, extra->xdp.headroom);
+		break;
+	default:
+		pkt->bad = XPV_NET_RX_ERR_EXTRA;
 	}
 	pkt->want_extra = extra->flags & XPV_EXTRA_MORE;
+}
+
+/* 0, or the counter of what is wrong with this slot of @pkt. */
+static u8 check_data(const struct xpv_net_rx_packet *pkt,
+		     const struct xpv_netif_rx_response *rsp, int skip)
+{
+	if (rsp->status < 0)
+		return XPV_NET_RX_ERR_STATUS;
+	if (rsp->status < skip || rsp->offset + rsp->status > XPV_PAGE_SIZE ||
+	    pkt->len + rsp->status - skip > XPV_NETIF_MAX_PACKET)
+		return XPV_NET_RX_ERR_SIZE;
+	if (rsp->status && pkt->nr_frags == ARRAY_SIZE(pkt->frag))
+		return XPV_NET_RX_ERR_FRAGS;
+	return 0;
 }
 
 /* True: the page is the packet's now. */
 static bool add_data(struct xpv_net_rx_packet *pkt,
 		     const struct xpv_netif_rx_response *rsp, struct page *page)
 {
-	if (rsp->status < 0 || rsp->offset + rsp->status > XPV_PAGE_SIZE ||
-	    pkt->len + rsp->status > XPV_NETIF_MAX_PACKET)
-		pkt->bad = true;
-	if (pkt->bad || !rsp->status)
+	int skip = rsp->offset ? 0 : pkt->headroom;
+
+	static_assert(!XPV_NET_RX_PACKETS, "0 is no error");
+	if (!pkt->bad)
+		pkt->bad = check_data(pkt, rsp, skip);
+	if (pkt->bad || rsp->status == skip)
 		return false;
-	if (pkt->nr_frags == ARRAY_SIZE(pkt->frag)) {
-		pkt->bad = true;
-		return false;
-	}
-	pkt->len += rsp->status;
+	pkt->len += rsp->status - skip;
 	pkt->frag[pkt->nr_frags++] = (struct xpv_net_rx_frag){
 		.page = page,
-		.offset = rsp->offset,
-		.len = rsp->status,
+		.offset = rsp->offset + skip,
+		.len = rsp->status - skip,
 	};
 	return true;
 }
@@ -333,7 +237,7 @@ static const char *take_response(struct xpv_net_queue *q, int *done)
 		take_data(q, &rsp, page);
 	pkt->open = pkt->more || pkt->want_extra;
 	if (!pkt->open) {
-		deliver(q, pkt);
+		xpv_net_deliver(q, pkt);
 		(*done)++;
 	}
 	return NULL;
@@ -352,6 +256,7 @@ int xpv_net_rx_poll(struct xpv_net_queue *q, int budget)
 		q->rx_worked = true;
 	while (!why && pending-- > 0 && done < budget)
 		why = take_response(q, &done);
+	xpv_net_xdp_flush(q);
 	if (why)
 		xpv_net_break(q->dev, why);
 	else
@@ -367,15 +272,32 @@ bool xpv_net_rx_more(struct xpv_net_queue *q)
 
 /* ---- life of the ring ---- */
 
-static struct page_pool *make_pool(struct xpv_net_queue *q)
+static int make_pool(struct xpv_net_queue *q)
 {
 	/* Grants need no DMA mapping: the pool only recycles. */
 	struct page_pool_params params = {
 		.pool_size = XPV_NET_RING_SLOTS,
 		.nid = NUMA_NO_NODE,
 	};
+	struct xpv_net_rx *rx = &q->rx;
+	int err;
 
-	return page_pool_create(&params);
+	xpv_pool_set_napi(&params, &q->napi);
+	rx->pool = page_pool_create(&params);
+	if (IS_ERR(rx->pool))
+		return PTR_ERR(rx->pool);
+	err = xdp_rxq_info_reg(&rx->xdp, q->dev->netdev, q->index,
+			       q->napi.napi_id);
+	if (err)
+		goto fail_pool;
+	err = xdp_rxq_info_reg_mem_model(&rx->xdp, MEM_TYPE_PAGE_POOL,
+					 rx->pool);
+	if (!err)
+		return 0;
+	xdp_rxq_info_unreg(&rx->xdp);
+fail_pool:
+	page_pool_destroy(rx->pool);
+	return err;
 }
 
 int xpv_net_rx_make(struct xpv_net_queue *q)
@@ -390,11 +312,9 @@ int xpv_net_rx_make(struct xpv_net_queue *q)
 	err = xpv_net_grants_claim(rx->gref, XPV_NET_RING_SLOTS);
 	if (err)
 		goto fail_ring;
-	rx->pool = make_pool(q);
-	if (IS_ERR(rx->pool)) {
-		err = PTR_ERR(rx->pool);
+	err = make_pool(q);
+	if (err)
 		goto fail_grants;
-	}
 	xpv_front_init(&rx->front, rx->shared, PAGE_SIZE, XPV_NETIF_RX_SLOT);
 	memset(&rx->packet, 0, sizeof(rx->packet));
 	return 0;
@@ -403,6 +323,7 @@ fail_grants:
 	xpv_net_grants_free(rx->gref, XPV_NET_RING_SLOTS);
 fail_ring:
 	xenbus_teardown_ring(&rx->shared, 1, &rx->ring_gref);
+	rx->shared = NULL;
 	return err;
 }
 
@@ -427,6 +348,8 @@ void xpv_net_rx_unmake(struct xpv_net_queue *q)
 		rx->page[i] = NULL;
 	}
 	xpv_net_grants_free(rx->gref, XPV_NET_RING_SLOTS);
+	/* Which lets go of the pool once more. */
+	xdp_rxq_info_unreg(&rx->xdp);
 	page_pool_destroy(rx->pool);
 	xenbus_teardown_ring(&rx->shared, 1, &rx->ring_gref);
 	rx->shared = NULL;

@@ -22,6 +22,13 @@ guest_ping() { # NAME ADDRESS
 	guest_must "$1" "ping -c 3 -W 5 $2" >/dev/null
 }
 
+# Queues that the backend offers from now on. Ours says so in xpvd.conf; without a word it offers as many as a guest of
+# four CPUs wants, where the stock one counts dom0's.
+offer_queues() { # N
+	# shellcheck disable=SC2154
+	[[ $back != stock ]] || echo "$1" >/sys/module/xen_netback/parameters/max_queues
+}
+
 vifs() { ip -br link | awk '/^vif/ { print $1 }'; }
 no_vifs() { [[ -z $(vifs) ]]; }
 
