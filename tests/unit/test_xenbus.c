@@ -45,6 +45,9 @@ static void back_step(struct pair *p)
 	case XPV_DO_CLOSED:
 		p->back = XPV_STATE_CLOSED;
 		break;
+	case XPV_DO_RECONFIGURE:
+		p->back = XPV_STATE_RECONFIGURED;
+		break;
 	default:
 		break;
 	}
@@ -152,6 +155,27 @@ START_TEST(front_starts_over)
 }
 END_TEST
 
+/* A front that has changed a key, and back; and one that closes meanwhile. */
+START_TEST(front_reconfigures)
+{
+	struct pair p = {XPV_STATE_CONNECTED, XPV_STATE_RECONFIGURING,
+			 kinds[_i]};
+
+	back_step(&p);
+	ck_assert_int_eq(p.back, XPV_STATE_RECONFIGURED);
+	front_step(&p);
+	ck_assert_int_eq(p.front, XPV_STATE_CONNECTED);
+	settle(&p);
+	ck_assert_int_eq(p.back, XPV_STATE_CONNECTED);
+	ck_assert_int_eq(p.front, XPV_STATE_CONNECTED);
+
+	p.front = XPV_STATE_RECONFIGURING;
+	p.back = XPV_STATE_CLOSING;
+	front_step(&p);
+	ck_assert_int_eq(p.front, XPV_STATE_CLOSED);
+}
+END_TEST
+
 START_TEST(states_out_of_range_are_refused)
 {
 	for (int s = XPV_STATES; s < 300; s += 7) {
@@ -235,6 +259,7 @@ Suite *xenbus_suite(void)
 	tcase_add_loop_test(t, front_closes_and_comes_back, 0, 2);
 	tcase_add_loop_test(t, close_cycle_before_connecting, 0, 2);
 	tcase_add_loop_test(t, front_starts_over, 0, 2);
+	tcase_add_loop_test(t, front_reconfigures, 0, 2);
 	tcase_add_test(t, states_out_of_range_are_refused);
 	tcase_add_test(t, numbers_are_strict);
 	tcase_add_test(t, absent_keys);

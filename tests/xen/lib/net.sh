@@ -43,9 +43,10 @@ tcp_to_guest() {
 	tcp "$2"
 	head -c $(($3 << 20)) /dev/urandom >"$WORK/payload"
 	guest_run "$1" "timeout 60 socat -u $TCP-LISTEN:5000,reuseaddr OPEN:/tmp/payload,creat,trunc" 70 &
+	local receiver=$!	# by name: what guest_run does leaves another $!
 	wait_until 20 guest_run "$1" "netstat -ltn | grep -q :5000" || fail "guest $1 does not listen"
 	assert socat -u OPEN:"$WORK/payload" "$TCP:$AT:5000"
-	wait $! || fail "guest $1: receiver gave $?"
+	wait $receiver || fail "guest $1: receiver gave $?"
 	assert_equal "$(guest_run "$1" 'sha256sum </tmp/payload')" "$(sha256sum <"$WORK/payload")" "what guest $1 got"
 }
 
@@ -54,8 +55,9 @@ tcp_from_guest() {
 	local TCP AT
 	tcp "$2"
 	timeout 60 socat -u "$TCP-LISTEN:5001,reuseaddr" OPEN:"$WORK/got,creat,trunc" &
+	local receiver=$!
 	guest_must "$1" "head -c $(($3 << 20)) /dev/urandom >/tmp/payload && socat -u OPEN:/tmp/payload $TCP:$AT:5001,retry=10" 70
-	wait $! || fail "dom0: receiver gave $?"
+	wait $receiver || fail "dom0: receiver gave $?"
 	assert_equal "$(sha256sum <"$WORK/got")" "$(guest_run "$1" 'sha256sum </tmp/payload')" "what dom0 got"
 }
 
