@@ -84,10 +84,10 @@ for number in 1 2; do
 	guest_must a "ethtool -L eth0 combined $number"
 	wait_until 20 guest_run a "ping -c 1 -W 1 192.168.77.1" || fail "no network with $number queues"
 	assert_equal "$(guest_run a 'ls -d /sys/class/net/eth0/queues/tx-* | wc -l')" $number "queues"
-	before=$(bounced)
+	copied=$(bounced)
 	tcp_from_guest a 192.168.77.1 1
 	tcp_to_guest a 192.168.77.2 1
-	grown=$(($(bounced) - before))
+	grown=$(($(bounced) - copied))
 	((number == 1 ? grown > 10 : grown < 10)) || fail "$grown packets were copied, trusted=$((number - 1))"
 done
 guest_shutdown a
