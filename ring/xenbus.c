@@ -94,6 +94,9 @@ static const uint8_t back_table[XPV_STATES][XPV_STATES] = {
 /*
  * The frontend. Linux fronts answer 5 with 6 directly; a back in 6 that we
  * have not closed with died or was removed.
+ *
+ * [RCG] net: the front has changed a key that the back reads meanwhile.
+ * [CON] xen-netback stays in 8 from then on.
  */
 static const uint8_t front_table[XPV_STATES][XPV_STATES] = {
 	[INI] = {[IWT] = XPV_DO_PUBLISH,
@@ -103,6 +106,10 @@ static const uint8_t front_table[XPV_STATES][XPV_STATES] = {
 		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSE},
 	[CON] = {[CON] = XPV_DO_REFRESH,
+		 [RCD] = XPV_DO_REFRESH,
+		 [CLG] = XPV_DO_CLOSE,
+		 [CLD] = XPV_DO_CLOSE},
+	[RCG] = {[RCD] = XPV_DO_CONNECT,
 		 [CLG] = XPV_DO_CLOSE,
 		 [CLD] = XPV_DO_CLOSE},
 	[CLG] = {[CLG] = XPV_DO_CLOSED,

@@ -12,7 +12,7 @@ mtus=${mtus:-1500 9000 65000}
 to_guest() {
 	guest_run a "timeout 40 socat -u -T 3 $2 OPEN:/tmp/got,creat,trunc" 50 &
 	local receiver=$!
-	wait_until 20 guest_run a "netstat -ltun | grep -q :5000" || fail "the guest does not listen ($1)"
+	wait_until 60 guest_run a "netstat -ltun | grep -q :5000" || fail "the guest does not listen ($1)"
 	assert socat -u -b "${size:-8192}" OPEN:"$WORK/payload" "$3"
 	wait $receiver || fail "receiver of the guest gave $? ($1)"
 	assert_equal "$(guest_run a 'sha256sum </tmp/got')" "$(sha256sum <"$WORK/payload")" "what the guest got ($1)"
@@ -22,7 +22,7 @@ to_guest() {
 to_dom0() {
 	timeout 40 socat -u -T 3 "$2" OPEN:"$WORK/got,creat,trunc" &
 	local receiver=$!
-	wait_until 20 eval "netstat -ltun | grep -q :5000"
+	wait_until 60 eval "netstat -ltun | grep -q :5000"
 	guest_must a "socat -u -b ${size:-8192} OPEN:/tmp/got $3" 50
 	wait $receiver || fail "receiver of dom0 gave $? ($1)"
 	assert_equal "$(sha256sum <"$WORK/got")" "$(sha256sum <"$WORK/payload")" "what dom0 got ($1)"
