@@ -153,17 +153,17 @@ deb: all
 
 .PHONY: demo check deps root bench lab lab-full lab-shell lint clean help
 root:
-	@test $$(id -u) = 0 || { echo "this installs packages and boots a Xen host: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
+	@test $$(id -u) = 0 || { echo "this installs packages, makes taps and keeps a cache in /var: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
 
-deps: root
+deps:
 	@tests/needs.sh
 
-demo: deps
+demo: root deps
 	@echo 'Building the daemon, the tool and the modules.'
 	@$(MAKE) --no-print-directory -s -j$$(nproc) lab-tree
 	@tests/demo.sh
 
-check: deps
+check: root deps
 	@tests/check.sh
 
 bench: deps
@@ -193,20 +193,21 @@ lab-tree: all $(B)/bad-backend $(B)/bad-netback
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
 
 # make lab S="boot@type=pvh :stock"
-lab: deps
+lab: root deps
 	@$(MAKE) --no-print-directory lab-tree
 	XPV_GUEST_KERNELS="$$(tests/kernels.sh)" $(LAB) $(S)
 
 # Hours. LAB_KERNELS=all: the suite names them.
-lab-full: deps
+lab-full: root deps
 	@$(MAKE) --no-print-directory lab-tree LAB_KERNELS=all
 	XPV_GUEST_KERNELS="$$(tests/kernels.sh all | tr '\n' ' ')" $(LAB) --jobs $$(nproc) :full
 
-lab-shell: deps
+lab-shell: root deps
 	@$(MAKE) --no-print-directory lab-tree
 	tests/xen/lab shell --overlay build/dom0 --guest-overlay build/guest
 
-lint: deps
+lint:
+	@tests/needs.sh check
 	@tests/lint.sh
 
 clean:

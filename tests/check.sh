@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Every test of the project, one verdict line each, and the counts at the end:
 #	ok NAME | not ok NAME: reason | skip NAME: reason
-# Parts may be named (check.sh unit lint); all of them is the default. Logs stay in build/check/.
+# Parts may be named (check.sh build unit); all of them but deb, which takes minutes, is the default. Logs stay in
+# build/check/.
 
 cd "$(dirname "$0")/.." || exit 1
 LOGS=build/check
 VERDICTS=$LOGS/verdicts
 JOBS=$(nproc)
-mkdir -p "$LOGS"
-: >"$VERDICTS"
 
 verdict() { echo "$*" | tee -a "$VERDICTS"; }
 
@@ -92,6 +91,8 @@ no_warnings() {
 }
 
 part_unit() {
+	[[ -x build/unit && -x build/asan/unit && -x build/tsan/unit ]] ||
+		{ verdict "not ok unit: not built: run 'tests/check.sh build unit'"; return; }
 	tests unit unit build
 	tests unit-asan unit build/asan
 	tests unit-tsan unit build/tsan "${TSAN_SUITES[@]}"
@@ -105,6 +106,8 @@ part_model() {
 	tests model tests/model/run.sh
 	tests proof tests/model/prove.sh
 }
+
+part_deb() { tests deb tests/deb.sh; }
 
 part_bench() { step bench bench_smoke; }
 # not how fast, but that every case runs and the file can be read
@@ -123,10 +126,18 @@ part_lab() {
 		:check
 }
 
-tests/needs.sh check || exit 1
-began=$SECONDS
 parts=("$@")
 ((${#parts[@]})) || parts=(build modules lint model unit bench lab)
+for part in "${parts[@]}"; do
+	declare -F "part_$part" >/dev/null || {
+		echo "check.sh: no part '$part': expected$(declare -F | sed -n 's/^declare -f part_/ /p' | tr -d '\n')" >&2
+		exit 2
+	}
+done
+tests/needs.sh check || exit 1
+mkdir -p "$LOGS"
+: >"$VERDICTS"
+began=$SECONDS
 for part in "${parts[@]}"; do "part_$part"; done
 
 passed=$(grep -c '^ok ' "$VERDICTS")

@@ -26,8 +26,8 @@ declare -A fact
 while IFS='=' read -r key value; do fact[$key]=$value; done <"$FACTS"
 # row NAME: value of a row of the benchmark
 row() { jq -er --arg name "$1" '.[] | select(.name == $name) | .value | floor' "$BENCH"; }
-fact[ring_requests_per_s]=$(row "ring batch 32") || exit 1
-fact[disk_requests_per_s]=$(row "disk null read qd32") || exit 1
+fact[ring_batch32_requests_per_s]=$(row "ring batch 32") || exit 1
+fact[null_disk_qd32_requests_per_s]=$(row "disk null read qd32") || exit 1
 
 cat <<END
 
@@ -36,8 +36,10 @@ xpv: a Xen host with two guests on our rings
   PV guest   Linux ${fact[pv_kernel]}: disks ${fact[pv_disks]}, NICs ${fact[pv_nics]}, modules ${fact[pv_modules]}
   PVH guest  Linux ${fact[pvh_kernel]}: disks ${fact[pvh_disks]}, NICs ${fact[pvh_nics]}, modules ${fact[pvh_modules]}
   disk       ${fact[disk_mb_verified]} MB written by the guests, read again from dom0 with the same checksums, e2fsck clean
-  network    ping; ${fact[tcp_mb]} MB over TCP with the same checksums; to the guest ${fact[tcp_to_guest_mbit]} Mbit/s, from it ${fact[tcp_from_guest_mbit]} Mbit/s (emulated CPU)
-  ring       ${fact[ring_requests_per_s]} requests/s bare; ${fact[disk_requests_per_s]} disk requests/s through a worker (this machine, no emulation)
+  network    both guests ping; PV guest: ${fact[pv_tcp_mb_verified]} MB over TCP with the same checksums,
+             to it ${fact[pv_tcp_to_guest_mbit_per_s]} Mbit/s, from it ${fact[pv_tcp_from_guest_mbit_per_s]} Mbit/s (emulated CPU)
+  ring       this machine, no emulation: ${fact[ring_batch32_requests_per_s]} requests/s bare, in batches of 32;
+             ${fact[null_disk_qd32_requests_per_s]}/s through a worker: 4 KiB reads of a disk without a medium, 32 under way
 END
 
 {

@@ -4,6 +4,7 @@
 
 cd "$(dirname "$0")/.." || exit 1
 files() { git ls-files --cached --others --exclude-standard "$@"; }
+[[ $(files) ]] || { echo "not ok lint: git lists no files in $PWD (a clone, and its owner, are expected)"; exit 1; }
 failed=0
 shopt -s lastpipe	# rule, at the end of a pipe, sets a variable of ours
 
@@ -41,6 +42,7 @@ done | xargs shellcheck -x -f gcc | rule shell
 # checkpatch.pl comes with the kernel's source alone; taken out of its package once.
 checkpatch() {
 	local cache=${XPV_CACHE:-/var/cache/xpv}/checkpatch
+	[[ -e $cache/checkpatch.pl || -w $(dirname "$cache") ]] || cache=$PWD/build/checkpatch
 	if [[ ! -e $cache/checkpatch.pl ]]; then
 		mkdir -p "$cache" && (
 			cd "$cache" && apt-get -q download linux-source-6.1 >/dev/null 2>&1 &&
@@ -60,7 +62,7 @@ if checkpatch=$(checkpatch); then
 		xargs "$checkpatch" --no-tree --terse --no-summary --quiet -f --max-line-length=100 \
 			--ignore "$ignored" 2>&1 | rule checkpatch
 else
-	echo "not ok lint-checkpatch: no checkpatch.pl in linux-source-6.1"
+	echo "not ok lint-checkpatch: apt cannot download linux-source-6.1, which has checkpatch.pl"
 	failed=1
 fi
 

@@ -7,7 +7,7 @@ set -euo pipefail
 
 BUILD=(gcc libc6-dev make pkg-config liburing-dev libsystemd-dev libjansson-dev libseccomp-dev libinih-dev uthash-dev libxen-dev scdoc linux-headers-amd64)
 LAB=(qemu-system-x86 cpio kmod binutils xz-utils zstd iproute2 jq)
-TEST=(check spin libsubunit-dev clang libclang-rt-14-dev clang-format shellcheck sparse perl
+TEST=(check spin libsubunit-dev clang libclang-rt-14-dev clang-format shellcheck sparse perl debootstrap
 	linux-headers-6.12-amd64 e2fsprogs procps universal-ctags)
 
 wanted=("${BUILD[@]}" "${LAB[@]}")
@@ -19,6 +19,7 @@ for package in "${wanted[@]}"; do
 done
 ((${#missing[@]})) || exit 0
 
+((EUID == 0)) || { echo "needs.sh: packages are missing; as root: apt install ${missing[*]}" >&2; exit 1; }
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)

@@ -65,6 +65,10 @@ int main(int argc, char **argv)
 		return usage();
 	bench_ring();
 	bench_disk();
+	printf("\nA row is the round whose ratio is the median of %u; more "
+	       "than 1 is better than the peer.\nLatencies and worker CPU are "
+	       "the last round's.\n",
+	       ROUNDS(options.quick));
 	report_write(options.json);
 	printf("\nwritten to %s\n", options.json);
 	return EXIT_SUCCESS;

@@ -5,7 +5,7 @@
  * The distance of two cores of a rented machine changes within seconds, and
  * with it every figure between cores. So nothing is compared that was not
  * measured side by side: probe, ours, peer, probe; a round whose two probes
- * disagree is dropped; a ratio is the median of the rounds' ratios.
+ * disagree is dropped; a row is the round whose ratio is the median.
  */
 #ifndef XPV_BENCH_H
 #define XPV_BENCH_H
@@ -62,6 +62,8 @@ void report_write(const char *path);
 
 /* ---- rounds.c ---- */
 
+#define ROUNDS(quick) ((quick) ? 3u : 5u)
+
 /*
  * Measure both sides in turn, at least three good rounds (see above) if they
  * can be had. Each side returns its figure; a higher one is better.
@@ -70,7 +72,7 @@ struct contest {
 	double (*ours)(void *arg);
 	double (*peer)(void *arg);
 	void *arg;
-	/* results: medians */
+	/* results: of the round with the median ratio */
 	double value, peer_value, ratio, probe;
 	unsigned int good, dropped;
 };

@@ -10,11 +10,27 @@ static bool agree(double a, double b)
 	return a < b * PROBE_LIMIT && b < a * PROBE_LIMIT;
 }
 
+/* The round whose ratio is the median: its figures go together. */
+static unsigned int middle(const double *ratios, unsigned int n)
+{
+	unsigned int i, j, below;
+
+	for (i = 0; i + 1 < n; i++) {
+		below = 0;
+		for (j = 0; j < n; j++)
+			below += ratios[j] < ratios[i] ||
+				 (ratios[j] == ratios[i] && j < i);
+		if (below == n / 2)
+			break;
+	}
+	return i;
+}
+
 void contest_run(struct contest *c)
 {
 	double ours[MAX_ROUNDS], peers[MAX_ROUNDS], ratios[MAX_ROUNDS];
 	double probes[MAX_ROUNDS], before, after, value, peer;
-	unsigned int want = options.quick ? 3 : 5, round, n = 0;
+	unsigned int want = ROUNDS(options.quick), round, n = 0;
 
 	before = probe();
 	for (round = 0; round < MAX_ROUNDS && n < want; round++) {
@@ -33,8 +49,9 @@ void contest_run(struct contest *c)
 		before = after;
 	}
 	c->good = n;
-	c->value = median(ours, n);
-	c->peer_value = median(peers, n);
-	c->ratio = median(ratios, n);
+	round = middle(ratios, n);
+	c->value = ours[round];
+	c->peer_value = peers[round];
+	c->ratio = ratios[round];
 	c->probe = median(probes, n);
 }

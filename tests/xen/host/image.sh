@@ -31,7 +31,16 @@ base_image() {
 		rm -rf "$dir"
 		mv "$dir.new" "$dir"
 	fi
+	touch "$dir"	# used now, see prune
 	echo "$dir"
+}
+
+# What no lab has used for two weeks: images of package versions and lists that are no more, and packages.
+prune() {
+	find "$CACHE" -mindepth 1 -maxdepth 1 -ctime +14 \( -name 'dom0-*' -o -name 'guest-*' -o -name 'root-*' -o -name 'kernel-*' \) \
+		-exec rm -rf {} +
+	find "$CACHE/deb" "$CACHE/resolved" -type f -ctime +14 -delete 2>/dev/null
+	return 0
 }
 
 # the folders and links of a merged-/usr Debian, and what programs take for granted

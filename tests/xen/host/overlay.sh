@@ -57,6 +57,7 @@ stage_guests() {
 		guest_initrd "$version" "$1" "$dir/$version/initrd" || return
 	done
 	echo "${GUEST_KERNELS[0]}" >"$dir/default"
+	[[ -z $1 ]] || : >"$dir/ours"
 }
 
 # stage_dom0 OVERLAY BASE: the archive that follows dom0's base image

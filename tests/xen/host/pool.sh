@@ -87,6 +87,7 @@ unpack() {
 		done <<<"$lines"
 		mv "$root.new" "$root"
 	fi
+	touch "$root"	# used now, see prune
 	echo "$root"
 }
 

@@ -45,17 +45,15 @@ guest_address pv eth0 192.168.77.2/24
 guest_address pvh eth0 192.168.77.3/24
 for address in 192.168.77.2 192.168.77.3; do assert ping -c 3 -i 0.2 -W 5 $address; done
 guest_ping pv 192.168.77.3
-began=$(uptime_ms)
 tcp_to_guest pv 192.168.77.2 $NET
-fact tcp_to_guest_ms $(($(uptime_ms) - began))
 tcp_from_guest pv 192.168.77.1 $NET
-fact tcp_mb $((2 * NET))
+fact pv_tcp_mb_verified $((2 * NET))
 for way in to from; do
 	[[ $way = from ]] && flag=-R || flag=
 	guest_run pv "iperf3 -s -1 -D" >/dev/null
 	wait_until 10 guest_run pv "netstat -ltn | grep -q :5201"
 	# shellcheck disable=SC2086
-	fact "tcp_${way}_guest_mbit" "$(iperf3 -c 192.168.77.2 -t 2 -f m $flag | awk '/receiver/ { print $(NF - 2) }')"
+	fact "pv_tcp_${way}_guest_mbit_per_s" "$(iperf3 -c 192.168.77.2 -t 2 -f m $flag | awk '/receiver/ { print $(NF - 2) }')"
 done
 
 guest_shutdown pv
