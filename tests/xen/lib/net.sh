@@ -79,12 +79,13 @@ ovs_start() {
 }
 
 ovs_stop() {
-	local bridge name
+	local bridge name pid
 	[[ -d $OVS ]] || return 0
 	for bridge in $(ovs-vsctl --timeout=10 list-br); do ovs-vsctl --timeout=10 del-br "$bridge"; done
 	for name in ovs-vswitchd ovsdb-server; do
-		kill "$(cat $OVS/$name.pid)"
-		wait_until 10 gone "$(cat $OVS/$name.pid)"
+		pid=$(<$OVS/$name.pid)
+		kill "$pid"
+		wait_until 10 gone "$pid"
 	done
 	rm -r $OVS
 }
