@@ -70,7 +70,7 @@ struct storage_ops {
 	bool (*arm)(struct storage *s);
 	/* Bytes, as they are now: 0 if that cannot be told. */
 	uint64_t (*size)(struct storage *s);
-	/* While , nothing waits for space: it fails. What waits does so
+	/* While @on, nothing waits for space: it fails. What waits does so
 	 * with the next kick. */
 	void (*give_up)(struct storage *s, bool on);
 	/* Only when nothing is in flight. */
