@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# One disk, its driver loaded anew for every shape of the ring: {1, 4 queues} x {copy, persistent grants} x {direct,
+# One disk, attached anew to a driver loaded anew for every shape of the ring: {1, 4 queues} x {copy, persistent grants} x {direct,
 # indirect requests}. Each is proved to be what both ends agreed on, and fio writes and verifies through it.
 # timeout: 240
 
@@ -18,15 +18,12 @@ store() { xenstore-read "$1" 2>/dev/null || echo "$2"; }
 is_in() { [[ $(store "$1/state" gone) = "$2" ]]; }
 sysfs() { guest_run a "cd /sys/block/xvda && $1"; }
 
-# The stock frontend leaves its keys behind, so fewer queues come before more; and it waits in 6 for somebody, a
-# toolstack say, to begin.
+# The stock frontend connects a device once only, so each round attaches a new one.
 load() { # MODULE-PARAMETERS
-	# a bound device holds its module
-	guest_must a "echo vbd-51712 >/sys/bus/xen/devices/vbd-51712/driver/unbind && rmmod $module"
-	wait_until 20 is_in "$fe" 6 || fail "frontend does not close"
-	xenstore-write "$fe/state" 1
-	wait_until 20 is_in "$be" 2 || fail "backend does not come back to 2, it is in $(store "$be/state" gone)"
+	assert xl block-detach a xvda
+	wait_until 20 guest_run a "rmmod $module" || fail "rmmod $module: $(guest_run a "rmmod $module")"
 	guest_must a "modprobe $module $1"
+	assert xl block-attach a "$(disk_spec "$disk")"
 	wait_until 20 is_in "$be" 4 || fail "backend does not connect with $1"
 	wait_until 20 guest_run a "test -b /dev/xvda" || fail "no xvda with $1"
 }
