@@ -69,4 +69,10 @@ fi
 files '*.c' '*.h' | ctags -L - -x --_xformat='%F:%n %N %e' --kinds-C=f --fields=+ne |
 	awk '{ split($1, at, ":"); if ($3 - at[2] > 90) print $1, $2, $3 - at[2] + 1, "lines" }' | rule function-length
 
+# A scenario in no suite is never run.
+for f in tests/xen/scenarios/*.sh; do
+	name=$(basename "$f" .sh)
+	cat tests/xen/suites/* | grep -qE "^$name(@|\$)" || echo "$f is in no suite"
+done | rule suites
+
 exit $failed
