@@ -61,6 +61,7 @@ struct device {
 	 */
 	bool failed;
 	enum xpv_state failed_peer;
+	bool doubted; /* a bad value was met once since the last change */
 	struct reason why;
 	bool script_failed; /* and the log has said so */
 

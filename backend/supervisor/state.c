@@ -38,6 +38,7 @@ static void change(struct device *dev, enum xpv_state next,
 		put_off(dev, err);
 		return;
 	}
+	dev->doubted = false;
 	if (next == XPV_STATE_CONNECTED)
 		device_log(dev, LOG_INFO, "connected");
 	device_schedule(dev);
@@ -56,15 +57,24 @@ static void fail(struct device *dev)
 		change(dev, XPV_STATE_CLOSING, device_put_error);
 }
 
-/* What a function that takes a reason came to. True: go on. */
+/*
+ * What a function that takes a reason came to. True: go on.
+ *
+ * A bad value is looked at twice: the toolstack may have removed the device
+ * between two of our reads, and made it anew since, which has no fault.
+ */
 static bool good(struct device *dev, int result)
 {
 	if (result >= 0)
 		return true;
-	if (result == -EINVAL)
-		fail(dev);
-	else
+	if (result != -EINVAL) {
 		put_off(dev, result);
+	} else if (!dev->doubted) {
+		dev->doubted = true;
+		device_schedule(dev);
+	} else {
+		fail(dev);
+	}
 	return false;
 }
 

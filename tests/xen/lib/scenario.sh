@@ -50,7 +50,7 @@ scenario_end() {
 	for id in $(domains); do timeout 20 xl destroy "$id"; done
 	for bridge in $(bridges); do ip link del "$bridge"; done
 	ovs_stop
-	for link in $(dummies); do ip link del "$link"; done
+	for link in $(dummies) $(vifs); do ip link del "$link"; done
 	umount -a -t ext4 2>/dev/null
 	disk_offer_end
 	losetup -D

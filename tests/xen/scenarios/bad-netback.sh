@@ -22,8 +22,8 @@ attach() { # MODE
 	$bad "$1" "$id" 0 &
 	peer=$!
 	assert xl network-attach a bridge=xenbr0 mac=00:16:3e:00:80:01
-	wait_until 20 guest_run a "ip link set eth0 up && grep -q 1 /sys/class/net/eth0/carrier" ||
-		fail "mode $mode: no carrier"
+	# up, the guest may send at once, and the backend break its word before anybody sees a carrier
+	wait_until 20 guest_run a "ip link set eth0 up" || fail "mode $mode: no eth0"
 }
 
 detach() {
