@@ -209,7 +209,7 @@ static const struct port_ops tap_ops = {
 };
 
 /* Is @fd what we take it for? Anything else would corrupt every frame. */
-static int check_tap(int fd, bool *multi_queue, struct reason *why)
+static int check_tap(int fd, short *flags, struct reason *why)
 {
 	short want = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	struct ifreq ifr;
@@ -230,14 +230,14 @@ static int check_tap(int fd, bool *multi_queue, struct reason *why)
 			   hdr_len, want, HDR_LEN);
 		return -EINVAL;
 	}
-	*multi_queue = ifr.ifr_flags & IFF_MULTI_QUEUE;
+	*flags = ifr.ifr_flags;
 	return 0;
 }
 
 struct port *tap_open(int fd, struct reason *why)
 {
-	bool multi_queue = false;
-	int err = check_tap(fd, &multi_queue, why);
+	short flags = 0;
+	int err = check_tap(fd, &flags, why);
 	struct tap *tap;
 
 	if (err) {
@@ -249,7 +249,10 @@ struct port *tap_open(int fd, struct reason *why)
 		reason_set(why, "out of memory");
 		return NULL;
 	}
-	tap->multi_queue = multi_queue;
+	tap->multi_queue = flags & IFF_MULTI_QUEUE;
+	/* The kernel remembers, and refuses to be told twice: a worker before
+	 * us may have left it so. */
+	tap->disabled = flags & IFF_DETACH_QUEUE;
 	tap->port.ops = &tap_ops;
 	tap->port.fd = fd;
 	return &tap->port;

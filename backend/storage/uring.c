@@ -157,6 +157,9 @@ static void uring_close(struct engine *e)
 	if (u->thread)
 		u->thread->ops->close(u->thread);
 	loop_del(u->loop, &u->wake);
+	/* Else the kernel lets go of the disk when it gets round to it, and
+	 * the script that takes the disk apart finds it busy. */
+	io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
 	close(u->wake.fd);
 	free(u);

@@ -34,7 +34,15 @@ static void vbd_release(struct device *dev)
 	vbd_close_disk(dev);
 }
 
-/* What was offered once stands in the store for as long as the device does. */
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+/*
+ * What was offered once stands in the store for as long as the device does,
+ * also when it was another backend's offer, of more than we can do.
+ */
 static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
 		      struct reason *why)
 {
@@ -50,9 +58,9 @@ static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
 			      why);
 	if (err)
 		return err;
-	a->max_queues = (uint16_t)queues;
-	a->max_ring_order = (uint8_t)order;
-	a->max_indirect = (uint16_t)indirect;
+	a->max_queues = (uint16_t)at_most(queues, IPC_MAX_QUEUES);
+	a->max_ring_order = (uint8_t)at_most(order, XPV_BLKIF_MAX_RING_ORDER);
+	a->max_indirect = (uint16_t)at_most(indirect, XPV_BLKIF_MAX_SEGS);
 	a->persistent = dev->vbd.options.persistent;
 	return key_flag(h, dev->back, XPV_KEY_DIRECT_IO_SAFE,
 			&a->direct_io_safe, why);

@@ -130,6 +130,32 @@ START_TEST(vbd_queue_is_missing)
 END_TEST
 
 /* Well-formed, and false: the worker finds out. */
+/* An offer that another backend left: no reason to take as many. */
+START_TEST(offer_of_another_backend)
+{
+	struct vdev d;
+	struct fake f;
+	char key[64];
+
+	host_stop_xpvd(&host, SIGTERM);
+	d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	back_write(&d, "multi-queue-max-queues", "64");
+	host_start_xpvd(&host);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	for (unsigned int i = 0; i < 64; i++) {
+		snprintf(key, sizeof(key), "queue-%u/ring-ref", i);
+		front_number(&d, key, f.gref[0]);
+		snprintf(key, sizeof(key), "queue-%u/event-channel", i);
+		front_number(&d, key, f.port);
+	}
+	fake_publish_but(&f, &d, "multi-queue-num-queues", "64");
+	wait_error(&d, "multi-queue-num-queues", "64");
+	wait_back(&d, XPV_STATE_CLOSING);
+}
+END_TEST
+
 START_TEST(vbd_grant_is_no_grant)
 {
 	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
@@ -318,6 +344,7 @@ Suite *supervisor_bad_suite(void)
 	tcase_add_loop_test(tc, vbd_frontend_publishes_rubbish, 0,
 			    ROWS(vbd_rows));
 	tcase_add_test(tc, vbd_queue_is_missing);
+	tcase_add_test(tc, offer_of_another_backend);
 	tcase_add_test(tc, vbd_grant_is_no_grant);
 	tcase_add_test(tc, ring_is_broken);
 	tcase_add_loop_test(tc, vbd_toolstack_writes_rubbish, 0,

@@ -95,6 +95,24 @@ START_TEST(queues)
 }
 END_TEST
 
+/* The supervisor holds the queues over a worker's death, and their state. */
+START_TEST(a_queue_that_was_switched_off)
+{
+	struct port *port;
+
+	ck_assert_msg(!make("vif3.0", 2, 0), "%s", why.text);
+	for (int life = 0; life < 3; life++) {
+		port = tap_open(fds[1], &why);
+		ck_assert_ptr_nonnull(port);
+		ck_assert_int_eq(port->ops->set_enabled(port, life == 2), 0);
+		port->fd = -1;
+		port_close(port);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 /* Each refusal names the interface, and leaves nothing open. */
 static void expect_refused(const char *name, unsigned int n, uint32_t mtu,
 			   int err, const char *what)
@@ -278,6 +296,7 @@ Suite *tap_suite(void)
 	tcase_add_test(tc, made_as_asked);
 	tcase_add_test(tc, gone_when_both_have_closed);
 	tcase_add_test(tc, queues);
+	tcase_add_test(tc, a_queue_that_was_switched_off);
 	tcase_add_test(tc, refusals);
 	tcase_add_test(tc, without_privilege);
 	tcase_add_test(tc, only_taps_are_served);

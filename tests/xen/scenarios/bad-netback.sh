@@ -8,6 +8,8 @@
 bad=/usr/libexec/xpv/bad-netback
 [[ -x $bad ]] || skip "no $bad in the overlay"
 backend_use none
+# the kernel's word for a page that the backend kept
+expect_in_log 'g\.e\. .* still in use'
 make_bridge xenbr0 192.168.77.1/24
 guest_create a --vcpus 2
 id=$(guest_id a)

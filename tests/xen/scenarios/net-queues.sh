@@ -8,6 +8,21 @@ queues=${queues:-4}
 expect=${expect:-$queues}
 mtus=${mtus:-1500 9000 65000}
 
+# Of a file: the checksums of what were its datagrams.
+DATAGRAM=1400
+DATAGRAMS=50
+blocks="i=0; while dd bs=$DATAGRAM skip=\$i count=1 2>/dev/null <FILE >/tmp/block && test -s /tmp/block; do sha256sum </tmp/block; i=\$((i + 1)); done"
+
+# all_sent WORD GOT: each datagram of the list GOT is one that was sent. A queue on the way may drop a few when the
+# machine is busy (fq_codel), so a few may be missing; none may be changed.
+all_sent() {
+	local sent stray
+	sent=$(eval "${blocks/FILE/$WORK/payload}" | sort)
+	stray=$(comm -13 <(echo "$sent") <(sort <<<"$2"))
+	[[ -z $stray ]] || fail "$(wc -l <<<"$stray") datagrams arrived that were not sent ($1)"
+	(($(wc -l <<<"$2") >= DATAGRAMS * 9 / 10)) || fail "$(wc -l <<<"$2") of $DATAGRAMS datagrams arrived ($1)"
+}
+
 # to_guest WORD LISTEN CONNECT: dom0 sends the payload; the guest must have got the same
 to_guest() {
 	guest_run a "timeout 40 socat -u -T 3 $2 OPEN:/tmp/got,creat,trunc" 50 &
@@ -15,7 +30,11 @@ to_guest() {
 	wait_until 60 guest_run a "netstat -ltun | grep -q :5000" || fail "the guest does not listen ($1)"
 	assert socat -u -b "${size:-8192}" OPEN:"$WORK/payload" "$3"
 	wait $receiver || fail "receiver of the guest gave $? ($1)"
-	assert_equal "$(guest_run a 'sha256sum </tmp/got')" "$(sha256sum <"$WORK/payload")" "what the guest got ($1)"
+	if [[ $2 = UDP* ]]; then
+		all_sent "$1" "$(guest_run a "${blocks/FILE//tmp/got}")"
+	else
+		assert_equal "$(guest_run a 'sha256sum </tmp/got')" "$(sha256sum <"$WORK/payload")" "what the guest got ($1)"
+	fi
 }
 
 # to_dom0 WORD LISTEN CONNECT: and the guest sends back what it got
@@ -25,6 +44,10 @@ to_dom0() {
 	wait_until 60 eval "netstat -ltun | grep -q :5000"
 	guest_must a "socat -u -b ${size:-8192} OPEN:/tmp/got $3" 50
 	wait $receiver || fail "receiver of dom0 gave $? ($1)"
+	if [[ $2 = UDP* ]]; then
+		all_sent "$1" "$(eval "${blocks/FILE/$WORK/got}")"
+		return
+	fi
 	difference=$(cmp "$WORK/got" "$WORK/payload" 2>&1) ||
 		fail "dom0 got $(stat -c %s "$WORK/got") of $(stat -c %s "$WORK/payload") bytes ($1): $difference"
 }
@@ -37,8 +60,8 @@ exchange() {
 	to_dom0 "$1, TCP over IPv4" TCP4-LISTEN:5000,reuseaddr TCP4:192.168.77.1:5000
 	to_guest "$1, TCP over IPv6" TCP6-LISTEN:5000,reuseaddr "TCP6:[fd77::2]:5000"
 	to_dom0 "$1, TCP over IPv6" TCP6-LISTEN:5000,reuseaddr "TCP6:[fd77::1]:5000"
-	size=1400
-	head -c 70000 /dev/urandom >"$WORK/payload"
+	size=$DATAGRAM
+	head -c $((DATAGRAM * DATAGRAMS)) /dev/urandom >"$WORK/payload"
 	to_guest "$1, UDP over IPv4" UDP4-RECV:5000,rcvbuf=1000000 UDP4-SENDTO:192.168.77.2:5000
 	to_dom0 "$1, UDP over IPv6" UDP6-RECV:5000,rcvbuf=1000000 "UDP6-SENDTO:[fd77::1]:5000"
 }
