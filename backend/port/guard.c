@@ -12,21 +12,28 @@
 
 #define ARP_LEN	    28u
 #define ARP_SENDER  8u /* hardware address; the protocol address follows */
+#define ARP_TARGET  24u /* protocol address */
 #define IPV4_LEN    20u
 #define IPV4_SOURCE 12u
+#define IPV4_PART   0x3fff /* of a fragment: its offset, or more follow */
 #define IPV6_LEN    40u
 #define IPV6_SOURCE 8u
 #define IPV6_OFFSET 0xfff8 /* of a fragment */
 
 /* RFC 4861. All begin with 24 bytes but the router's two, which never pass. */
-#define ND_ROUTER_SOLICIT     133
-#define ND_ROUTER_ADVERT      134
-#define ND_NEIGHBOUR_SOLICIT  135
-#define ND_NEIGHBOUR_ADVERT   136
-#define ND_REDIRECT	      137
-#define ND_TARGET	      8u
-#define ND_OPTIONS	      24u
-#define ND_SOLICIT_OPTIONS    8u /* of a router's */
+#define ND_ROUTER_SOLICIT    133
+#define ND_ROUTER_ADVERT     134
+#define ND_NEIGHBOUR_SOLICIT 135
+#define ND_NEIGHBOUR_ADVERT  136
+#define ND_REDIRECT	     137
+#define ND_TARGET	     8u
+#define ND_OPTIONS	     24u
+#define ND_SOLICIT_OPTIONS   8u /* of a router's */
+/* RFC 2710, RFC 3810: behind a hop-by-hop header of 8 bytes. */
+#define MLD_HOP_LEN	      8u
+#define MLD_REPORT	      131
+#define MLD_DONE	      132
+#define MLD_REPORT_V2	      143
 #define ND_OPTION_SOURCE_LINK 1
 #define ND_OPTION_TARGET_LINK 2
 
@@ -70,8 +77,8 @@ static bool asks_dhcp(const uint8_t *ip, uint32_t len)
 	uint32_t size = (uint32_t)(ip[0] & 15) * 4;
 
 	return zero(ip + IPV4_SOURCE, 4) && ip[9] == IPPROTO_UDP &&
-	       size >= IPV4_LEN && size + 4 <= len &&
-	       !memcmp(ip + size, ports, sizeof(ports));
+	       !((ip[6] << 8 | ip[7]) & IPV4_PART) && size >= IPV4_LEN &&
+	       size + 4 <= len && !memcmp(ip + size, ports, sizeof(ports));
 }
 
 static bool ipv4_passes(const struct guard *g, const uint8_t *ip, uint32_t len)
@@ -90,7 +97,9 @@ static bool arp_passes(const struct guard *g, const uint8_t *arp, uint32_t len)
 	if (len < ARP_LEN || memcmp(arp, kind, sizeof(kind)) ||
 	    memcmp(sender, g->mac, 6))
 		return false;
-	return listed(g, 4, sender + 6) || zero(sender + 6, 4);
+	/* A probe (RFC 5227) is for an address that it may then have. */
+	return listed(g, 4,
+		      zero(sender + 6, 4) ? arp + ARP_TARGET : sender + 6);
 }
 
 /* Options that name a link address name the guest's. */
@@ -169,6 +178,33 @@ static bool payload_passes(const struct guard *g, const uint8_t *ip,
 	return at < len && (ip[at] < ND_ROUTER_SOLICIT || ip[at] > ND_REDIRECT);
 }
 
+static bool reports_listener(const uint8_t *ip, uint32_t len)
+{
+	const uint8_t *hop = ip + IPV6_LEN;
+	uint8_t type;
+
+	if (ip[6] != IPPROTO_HOPOPTS || len <= IPV6_LEN + MLD_HOP_LEN ||
+	    hop[0] != IPPROTO_ICMPV6 || hop[1])
+		return false;
+	type = hop[MLD_HOP_LEN];
+	return type == MLD_REPORT || type == MLD_DONE || type == MLD_REPORT_V2;
+}
+
+/* Who has no address yet looks for a duplicate of its own, or for a router. */
+static bool unspecified_passes(const struct guard *g, const uint8_t *ip,
+			       uint32_t len)
+{
+	const uint8_t *icmp = ip + IPV6_LEN;
+
+	if (ip[6] != IPPROTO_ICMPV6)
+		return reports_listener(ip, len);
+	if (!icmpv6_passes(g, icmp, len - IPV6_LEN))
+		return false;
+	return icmp[0] == ND_ROUTER_SOLICIT ||
+	       (icmp[0] == ND_NEIGHBOUR_SOLICIT &&
+		own_ipv6(g, icmp + ND_TARGET));
+}
+
 static bool ipv6_passes(const struct guard *g, const uint8_t *ip, uint32_t len)
 {
 	uint32_t whole;
@@ -179,9 +215,9 @@ static bool ipv6_passes(const struct guard *g, const uint8_t *ip, uint32_t len)
 	whole = IPV6_LEN + (uint32_t)(ip[4] << 8 | ip[5]);
 	if (whole < len)
 		len = whole;
-	if (!own_ipv6(g, ip + IPV6_SOURCE) && !zero(ip + IPV6_SOURCE, 16))
-		return false;
-	return payload_passes(g, ip, len);
+	if (zero(ip + IPV6_SOURCE, 16))
+		return unspecified_passes(g, ip, len);
+	return own_ipv6(g, ip + IPV6_SOURCE) && payload_passes(g, ip, len);
 }
 
 static bool address_passes(const struct guard *g, const uint8_t *frame,

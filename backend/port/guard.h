@@ -21,8 +21,9 @@ struct guard {
 	/*
 	 * Addresses that the guest may use; 0: any. Otherwise only IPv4, ARP
 	 * and IPv6 pass: from a listed address; before it has one, from
-	 * 0.0.0.0 to ask DHCP and ARP, and from :: to look for a duplicate;
-	 * and from the link-local address that its MAC makes (RFC 4291). It
+	 * 0.0.0.0 to ask DHCP, and ARP for a listed one, and from :: to look
+	 * for a duplicate of its own or for a router, or to report what it
+	 * listens to; and from the link-local address that its MAC makes (RFC 4291). It
 	 * announces no address but these and is no router.
 	 */
 	uint8_t nr_addresses;

@@ -159,8 +159,11 @@ static void remove_link(struct switch_port *sp, struct switch_link *link)
 
 	/*
 	 * Whoever copied for the peer has ended before we are told so; a link
-	 * that goes for another reason is quiet, see switch_quiesce().
+	 * that goes for another reason is quiet, see switch_quiesce(). What is
+	 * not claimed yet must not be any more.
 	 */
+	while (mail_revoke(&link->tx, UINT64_MAX, &cookie))
+		sp->released(sp->owner, cookie);
 	while (mail_abandon(&link->tx, &cookie))
 		sp->released(sp->owner, cookie);
 	if (!link->broken)

@@ -87,6 +87,8 @@ static int inspect(struct switch_port *sp, struct switch_mail *m)
 {
 	if (!mail_valid(&m->mail))
 		return SWITCH_RX_DROP_MAIL;
+	if (vlan_has_tag(m->mail.header))
+		return SWITCH_RX_DROP_VLAN;
 	if (!honest(sp, m->link, &m->mail))
 		return SWITCH_RX_DROP_MAC;
 	if (!offload(&m->mail, m->mail.header, &m->off))

@@ -51,6 +51,8 @@ static void fill(const struct switch_packet *pkt, struct mail *mail)
 	mail->gso_size = pkt->gso_size;
 	mail->nr_frags = (uint8_t)pkt->nr_frags;
 	memset(mail->pad, 0, sizeof(mail->pad));
+	/* All of it gets into shared memory: none of our stack. */
+	memset(mail->frag, 0, sizeof(mail->frag));
 	memcpy(mail->frag, pkt->frag, pkt->nr_frags * sizeof(*pkt->frag));
 }
 
@@ -96,8 +98,8 @@ static int hindrance(struct switch_link *link, uint64_t now)
 
 /*
  * To all ports of the VLAN behind which its receiver may be. A station that
- * nobody knows is not behind a port whose only address is known: what is sent
- * to a guest whose worker is just away does not get to the others.
+ * nobody knows is not behind a port whose only address is another: what is
+ * sent to a guest whose worker is just away does not get to the others.
  */
 static int flood(struct switch_port *sp, const struct switch_packet *pkt,
 		 struct mail *mail, uint16_t cookie, uint64_t now)
@@ -112,7 +114,8 @@ static int flood(struct switch_port *sp, const struct switch_packet *pkt,
 		int no;
 
 		if (!vlan_carries(&link->peer.vlans, vlan) ||
-		    (link->peer.fixed && !group))
+		    (link->peer.fixed && !group &&
+		     memcmp(link->peer.mac, mail->header, 6)))
 			continue;
 		no = hindrance(link, now);
 		/* One port that is slow does not keep the others waiting. */
@@ -192,6 +195,11 @@ static bool take_back(struct switch_port *sp, struct switch_link *link,
 	    (now < since + SWITCH_STUCK_MS && !link->broken))
 		return any;
 	link->stalled = true;
+	/* What is not claimed yet must not be any more. */
+	while (mail_revoke(&link->tx, UINT64_MAX, &cookie)) {
+		sp->counter[SWITCH_TX_REVOKED]++;
+		sp->released(sp->owner, cookie);
+	}
 	while (mail_abandon(&link->tx, &cookie)) {
 		sp->counter[SWITCH_TX_ABANDONED]++;
 		sp->released(sp->owner, cookie);

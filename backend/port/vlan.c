@@ -101,13 +101,32 @@ const char *vlan_parse(const char *text, char name[SWITCH_NAME_MAX + 1],
 	return NULL;
 }
 
+bool vlan_has_tag(const uint8_t *frame)
+{
+	switch (frame[12] << 8 | frame[13]) {
+	case VLAN_ETHER:
+	case VLAN_ETHER_SERVICE:
+	case VLAN_ETHER_QINQ:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int vlan_pop(const struct vlan_set *set, uint8_t *frame, uint32_t len,
 	     uint16_t *tci)
 {
-	bool tagged = len >= ADDRESSES + VLAN_TAG_LEN + 2 &&
-		      (frame[12] << 8 | frame[13]) == VLAN_ETHER;
 	uint16_t vlan = 0;
+	bool tagged;
 
+	if (len < ADDRESSES + 2)
+		return -1;
+	tagged = (frame[12] << 8 | frame[13]) == VLAN_ETHER;
+	if (tagged && len < ADDRESSES + VLAN_TAG_LEN + 2)
+		return -1;
+	/* A tag that is left could lead into any VLAN behind the next port. */
+	if (vlan_has_tag(tagged ? frame + VLAN_TAG_LEN : frame))
+		return -1;
 	*tci = set->untagged;
 	if (tagged) {
 		*tci = (uint16_t)(frame[14] << 8 | frame[15]);

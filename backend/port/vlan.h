@@ -18,7 +18,10 @@
 #define VLAN_NONE    0xffffu /* of untagged: such frames are not carried */
 #define VLAN_TAG_LEN 4u
 #define VLAN_ETHER   0x8100u
-#define VLAN_ID_MASK 0x0fffu /* of the tag control information */
+/* Of tags that no port has: IEEE 802.1ad's, and what came before it. */
+#define VLAN_ETHER_SERVICE 0x88a8u
+#define VLAN_ETHER_QINQ	   0x9100u
+#define VLAN_ID_MASK	   0x0fffu /* of the tag control information */
 /* A switch's name: what is left of 15 bytes of an interface after "xpv-". */
 #define SWITCH_NAME_MAX 11u
 
@@ -51,11 +54,14 @@ void vlan_all(struct vlan_set *set);
 const char *vlan_parse(const char *text, char name[SWITCH_NAME_MAX + 1],
 		       struct vlan_set *set);
 
+/* Is the type of an Ethernet header that of a tag, of any kind? */
+bool vlan_has_tag(const uint8_t *frame);
 /*
  * Take the tag off the @len bytes of header at @frame, if there is one; the
  * addresses move up to the type. Returns the bytes by which the frame now
  * starts later (0 or VLAN_TAG_LEN) and in *tci its VLAN and priority. -1: the
- * port does not carry frames like this one.
+ * port does not carry frames like this one, or it has a tag cut short, a tag
+ * behind its tag, or one of another kind.
  */
 int vlan_pop(const struct vlan_set *set, uint8_t *frame, uint32_t len,
 	     uint16_t *tci);

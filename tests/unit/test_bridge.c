@@ -208,9 +208,41 @@ START_TEST(vlan_tags_come_and_go)
 	room[15] = 0;
 	ck_assert_int_eq(vlan_pop(&access, room, 64, &tci), 4);
 	ck_assert_uint_eq(tci, 0x6005);
-	/* a tag cut short is no tag */
-	ck_assert_int_eq(vlan_pop(&access, room, 16, &tci), 0);
-	ck_assert_uint_eq(tci, 5);
+	/* a tag cut short */
+	room[12] = 0x81;
+	room[13] = 0;
+	ck_assert_int_eq(vlan_pop(&access, room, 17, &tci), -1);
+}
+END_TEST
+
+/* What would be left of the frame is a tag that nobody has checked. */
+START_TEST(vlan_tags_behind_tags)
+{
+	static const uint16_t types[] = {0x8100, 0x88a8, 0x9100};
+	struct vlan_set plain = set_of("x"), trunk = set_of("x.3:5");
+	uint8_t frame[60] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81};
+	uint16_t tci;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		frame[12] = 0x81;
+		frame[13] = 0;
+		frame[15] = 0;
+		frame[16] = (uint8_t)(types[i] >> 8);
+		frame[17] = (uint8_t)types[i];
+		ck_assert_int_eq(vlan_pop(&plain, frame, 60, &tci), -1);
+		frame[15] = 5;
+		ck_assert_int_eq(vlan_pop(&trunk, frame, 60, &tci), -1);
+		frame[12] = frame[16];
+		frame[13] = frame[17];
+		frame[15] = 6;
+		frame[16] = 8;
+		frame[17] = 0;
+		ck_assert_int_eq(vlan_pop(&plain, frame, 60, &tci), -1);
+		ck_assert_int_eq(vlan_pop(&trunk, frame, 60, &tci), -1);
+	}
+	frame[12] = 8;
+	frame[13] = 0;
+	ck_assert_int_eq(vlan_pop(&plain, frame, 60, &tci), 0);
 }
 END_TEST
 
@@ -299,6 +331,14 @@ START_TEST(guard_ipv4_and_arp)
 	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_ADDRESS);
 	memcpy(ip + 20, (uint8_t[]){0, 68, 0, 67}, 4);
 	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_PASS);
+	/* behind the first fragment the ports are anything */
+	ip[7] = 1;
+	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_ADDRESS);
+	ip[7] = 0;
+	ip[6] = 0x20;
+	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_ADDRESS);
+	ip[6] = 0x40; /* not to be fragmented */
+	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_PASS);
 	ck_assert_int_eq(check(&g, 0x800, ip, 19), GUARD_ADDRESS);
 	ip[0] = 0x4f;
 	ck_assert_int_eq(check(&g, 0x800, ip, 28), GUARD_ADDRESS);
@@ -307,6 +347,8 @@ START_TEST(guard_ipv4_and_arp)
 	arp[17] = 9;
 	ck_assert_int_eq(check(&g, 0x806, arp, 28), GUARD_ADDRESS);
 	memset(arp + 14, 0, 4); /* a probe */
+	ck_assert_int_eq(check(&g, 0x806, arp, 28), GUARD_ADDRESS);
+	memcpy(arp + 24, (uint8_t[]){10, 0, 0, 2}, 4);
 	ck_assert_int_eq(check(&g, 0x806, arp, 28), GUARD_PASS);
 	arp[13] = 9;
 	ck_assert_int_eq(check(&g, 0x806, arp, 28), GUARD_ADDRESS);
@@ -346,10 +388,41 @@ START_TEST(guard_ipv6)
 	len = ipv6(packet, ll, 17, udp, 8);
 	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_PASS);
 	len = ipv6(packet, none, 17, udp, 8);
-	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_PASS);
+	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_ADDRESS);
 	len = ipv6(packet, other, 17, udp, 8);
 	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_ADDRESS);
 	ck_assert_int_eq(check(&g, 0x86dd, packet, 39), GUARD_ADDRESS);
+}
+END_TEST
+
+/* From ::, what one does who has no address yet, and nothing else. */
+START_TEST(guard_unspecified)
+{
+	static const uint8_t none[16], own[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
+	static const uint8_t types[] = {128, 130, 131, 132, 133, 143};
+	struct guard g = guarded("2001:db8::2");
+	uint8_t solicit[24] = {135}, hop[16] = {58}, packet[160];
+	uint32_t len;
+
+	memcpy(solicit + 8, own, 16);
+	len = ipv6(packet, none, 58, solicit, 24);
+	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_PASS);
+	solicit[23] = 3;
+	len = ipv6(packet, none, 58, solicit, 24);
+	ck_assert_int_eq(check(&g, 0x86dd, packet, len), GUARD_ADDRESS);
+	for (unsigned int i = 0; i < sizeof(types); i++) {
+		uint8_t icmp[8] = {types[i]};
+		bool mld = types[i] > 130 && types[i] != 133;
+
+		len = ipv6(packet, none, 58, icmp, 8);
+		ck_assert_int_eq(check(&g, 0x86dd, packet, len),
+				 types[i] == 133 ? GUARD_PASS : GUARD_ADDRESS);
+		hop[8] = types[i];
+		len = ipv6(packet, none, 0, hop, 16);
+		ck_assert_int_eq(check(&g, 0x86dd, packet, len),
+				 mld ? GUARD_PASS : GUARD_ADDRESS);
+		ck_assert_int_eq(check(&g, 0x86dd, packet, 48), GUARD_ADDRESS);
+	}
 }
 END_TEST
 
@@ -481,10 +554,12 @@ Suite *bridge_suite(void)
 	tcase_add_test(tc, vlan_syntax);
 	tcase_add_test(tc, vlan_membership);
 	tcase_add_test(tc, vlan_tags_come_and_go);
+	tcase_add_test(tc, vlan_tags_behind_tags);
 	tcase_add_test(tc, guard_syntax);
 	tcase_add_test(tc, guard_mac);
 	tcase_add_test(tc, guard_ipv4_and_arp);
 	tcase_add_test(tc, guard_ipv6);
+	tcase_add_test(tc, guard_unspecified);
 	tcase_add_test(tc, guard_neighbours);
 	tcase_add_loop_test(tc, segments, 0, 2);
 	tcase_add_test(tc, segments_of_nothing);

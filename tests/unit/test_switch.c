@@ -339,6 +339,18 @@ START_TEST(receiver_checks_again)
 }
 END_TEST
 
+/* Five fixed addresses in one set: the fifth has no entry, yet its port. */
+START_TEST(fixed_without_an_entry)
+{
+	for (unsigned int i = 0; i < a->port->nr_links; i++)
+		fdb_forget(&a->port->fdb, (uint8_t)i);
+	send(a, b, 1000);
+	expect(b, 1000);
+	lan_expect_none(&lan, c);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_FLOODED), 1);
+}
+END_TEST
+
 /* ---- VLANs ---- */
 
 START_TEST(vlans_are_apart)
@@ -456,6 +468,7 @@ Suite *switch_suite(void)
 	tcase_add_loop_test(tc, checksum_is_finished, 0, 4);
 	tcase_add_test(tc, group_addresses_of_bridges_stay);
 	tcase_add_test(tc, receiver_checks_again);
+	tcase_add_test(tc, fixed_without_an_entry);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("long");
 	tcase_add_checked_fixture(tc, three, teardown);
