@@ -182,6 +182,24 @@ static void introduce(struct lan_link *link, unsigned int side,
 	*nr_fds = SWITCH_LINK_FDS;
 }
 
+static int forget(struct lan_port *port, uint32_t id, struct ipc_msg *msg)
+{
+	port->forgetting = id;
+	msg->type = IPC_UNLINK;
+	msg->unlink = id;
+	return 1;
+}
+
+/* Others may have gone since it was asked, more even than we can name. */
+static void forgotten(struct lan_port *port)
+{
+	if (port->forgetting == SWITCH_ALL_PEERS)
+		port->clean = true;
+	for (unsigned int i = 0; i < port->nr_gone; i++)
+		if (port->gone[i] == port->forgetting)
+			port->gone[i] = port->gone[--port->nr_gone];
+}
+
 int lan_tend(struct lan_port *port, struct ipc_msg *msg, int *fds,
 	     unsigned int *nr_fds)
 {
@@ -194,16 +212,12 @@ int lan_tend(struct lan_port *port, struct ipc_msg *msg, int *fds,
 		down(port);
 	if (port->dev->phase == PHASE_IDLE)
 		return 0;
-	msg->type = IPC_UNLINK;
-	msg->unlink = SWITCH_ALL_PEERS;
 	if (!port->clean)
-		return 1;
+		return forget(port, SWITCH_ALL_PEERS, msg);
 	if (!port->id)
 		up(port);
-	if (port->nr_gone) {
-		msg->unlink = port->gone[port->nr_gone - 1];
-		return 1;
-	}
+	if (port->nr_gone)
+		return forget(port, port->gone[port->nr_gone - 1], msg);
 	link = untold(port, &side);
 	if (!link)
 		return 0;
@@ -220,10 +234,7 @@ void lan_answered(struct lan_port *port, const struct ipc_reply *reply)
 		/* Not the worker of this device, after all. */
 		guest_drop_device(port->dev);
 	} else if (reply->request == IPC_UNLINK) {
-		if (!port->clean)
-			port->clean = true;
-		else if (port->nr_gone)
-			port->nr_gone--;
+		forgotten(port);
 	} else if (reply->request == IPC_LINK && link) {
 		if (reply->error)
 			device_log(port->dev, LOG_ERR, "%.200s", reply->text);

@@ -36,6 +36,8 @@ struct lan_port {
 	/* Peers that the worker is to forget. */
 	uint32_t gone[SWITCH_LINKS];
 	unsigned int nr_gone;
+	/* What it was last asked to forget: one of these, SWITCH_ALL_PEERS. */
+	uint32_t forgetting;
 	struct lan_link *asking; /* the worker is told of this one */
 	LIST_ENTRY(lan_port) of_lan;
 };
