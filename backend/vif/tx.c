@@ -244,9 +244,9 @@ static void push(struct vif_queue *q)
 
 /*
  * Packets that are whole go to the port, @used slots. To a switch perhaps not
- * all of them: the others stay on the ring.
+ * all of them: the others stay on the ring. True if anything was done.
  */
-static void serve(struct vif_queue *q, unsigned int packets, unsigned int used)
+static bool serve(struct vif_queue *q, unsigned int packets, unsigned int used)
 {
 	fetch(q, packets);
 	if (q->lan) {
@@ -260,12 +260,13 @@ static void serve(struct vif_queue *q, unsigned int packets, unsigned int used)
 					      q->tx_packets[i].size);
 		xpv_back_skip(&q->tx, used);
 		port_batch_reset(&q->tx_batch);
-		return;
+		return done;
 	}
 	xpv_back_skip(&q->tx, used);
 	send_packets(q, packets);
 	for (unsigned int i = 0; i < packets; i++)
 		answer(q, &q->tx_packets[i]);
+	return true;
 }
 
 /*
@@ -288,7 +289,7 @@ static int new_slots(struct vif_queue *q)
 	return n < (int)TX_TURN_SLOTS ? n : (int)TX_TURN_SLOTS;
 }
 
-/* True if any were there. */
+/* True if there may be more to do at once. */
 static bool take_slots(struct vif_queue *q)
 {
 	int nr = new_slots(q), packets;
@@ -309,9 +310,7 @@ static bool take_slots(struct vif_queue *q)
 	 * packet is refused long before it fills a turn.
 	 */
 	q->tx_seen = packets || q->tx_throttled ? 0 : (uint32_t)nr;
-	if (packets)
-		serve(q, (unsigned int)packets, used);
-	return packets;
+	return packets && serve(q, (unsigned int)packets, used);
 }
 
 bool vif_tx_turn(struct vif_queue *q)
