@@ -38,6 +38,12 @@ struct hyper;
  */
 #define SWITCH_HOLD_MS 200u
 /*
+ * One that stalls again and again gets nothing for longer each time, up to
+ * this; after as long without a stall it is as good as new. Else it could
+ * have its senders' guests wait most of the time.
+ */
+#define SWITCH_QUIET_MS 5000u
+/*
  * A receiver that has claimed a mail is in the middle of a copy, which ends
  * with its turn of the loop. One that is stopped there is waited for that
  * long: for its copy to meet a page that the guest uses for something else
@@ -91,6 +97,9 @@ struct switch_link {
 	struct mail_receiver rx;
 	bool broken; /* not looked at any more */
 	bool stalled; /* has not pulled for SWITCH_HOLD_MS */
+	bool pulled; /* since it has stalled */
+	uint32_t quiet; /* ms that it gets nothing for at its next stall */
+	uint64_t quiet_until;
 	bool posted; /* since the last flush */
 	uint32_t taken; /* mails of this turn, to be answered */
 };

@@ -83,16 +83,34 @@ static int post(struct switch_link *link, const struct switch_packet *pkt,
 	return 0;
 }
 
+/* Nothing more for it until it pulls, and for a while if it does it often. */
+static void stall(struct switch_link *link, uint64_t now)
+{
+	link->pulled = false;
+	if (link->stalled)
+		return;
+	link->stalled = true;
+	if (now >= link->quiet_until + SWITCH_QUIET_MS)
+		link->quiet = 0;
+	link->quiet_until = now + link->quiet;
+	link->quiet = link->quiet ? 2 * link->quiet : SWITCH_HOLD_MS;
+	if (link->quiet > SWITCH_QUIET_MS)
+		link->quiet = SWITCH_QUIET_MS;
+}
+
 /* Why nothing can be sent over the link now: 0, a counter, or -EAGAIN. */
 static int hindrance(struct switch_link *link, uint64_t now)
 {
 	if (link->broken || !mail_open(&link->tx))
 		return SWITCH_TX_DROP_CLOSED;
+	if (link->pulled && now >= link->quiet_until)
+		link->stalled = false;
 	if (!link->stalled && xpv_front_room(&link->tx.ring))
 		return 0;
 	if (!link->stalled && now < mail_oldest(&link->tx) + SWITCH_HOLD_MS)
 		return -EAGAIN;
-	link->stalled = true;
+	if (!link->stalled)
+		stall(link, now);
 	return SWITCH_TX_DROP_STALLED;
 }
 
@@ -188,13 +206,13 @@ static bool take_back(struct switch_port *sp, struct switch_link *link,
 	       mail_revoke(&link->tx, now - SWITCH_HOLD_MS + 1, &cookie)) {
 		sp->counter[SWITCH_TX_REVOKED]++;
 		sp->released(sp->owner, cookie);
-		link->stalled = true;
+		stall(link, now);
 		any = true;
 	}
 	if (!mail_waits(&link->tx, &since) ||
 	    (now < since + SWITCH_STUCK_MS && !link->broken))
 		return any;
-	link->stalled = true;
+	stall(link, now);
 	/* What is not claimed yet must not be any more. */
 	while (mail_revoke(&link->tx, UINT64_MAX, &cookie)) {
 		sp->counter[SWITCH_TX_REVOKED]++;
@@ -223,7 +241,7 @@ bool switch_reap(struct switch_port *sp, uint64_t now)
 		if (got < 0)
 			switch_link_broken(link);
 		if (link->tx.ring.rsp_cons != before) {
-			link->stalled = false;
+			link->pulled = true;
 			any = true;
 		}
 		if (now)

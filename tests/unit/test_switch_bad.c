@@ -3,6 +3,8 @@
  * A switch whose guests and whose workers misbehave: nobody else is worse off
  * than one packet, and no page of a guest's is held for good.
  */
+#include "backend/vif/lan.h"
+#include "backend/vif/queue.h"
 #include "lanrig.h"
 #include "suites.h"
 
@@ -93,6 +95,75 @@ START_TEST(worker_that_does_not_pull)
 	turn(a);
 	ck_assert(transmit(a, b, 8000));
 	expect_whole(b, a);
+}
+END_TEST
+
+/* One that pulls just after each stall does not make a wait for it again. */
+START_TEST(stalls_again_and_again)
+{
+	for (int i = 0; i < 2; i++) {
+		ck_assert(transmit(a, b, 8000));
+		turn(a);
+		wait_ms(SWITCH_HOLD_MS + 20);
+		turn(a);
+		ck_assert_uint_eq(lan_reap(a), 2);
+		ck_assert_uint_eq(lan_count(a, SWITCH_TX_REVOKED), i + 1);
+		turn(b);
+		turn(a);
+	}
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 2);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_STALLED), 1);
+	wait_ms(SWITCH_HOLD_MS + 20);
+	ck_assert(transmit(a, b, 8000));
+	expect_whole(b, a);
+}
+END_TEST
+
+/* What has been given up is not copied from: its page may be another's. */
+START_TEST(unlinked_is_not_claimed)
+{
+	struct switch_link *link = &b->port->link[0];
+
+	ck_assert_uint_eq(link->peer.id, a->id);
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	lan_unlink(a, b);
+	ck_assert(!mail_claim(&link->rx, 0));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 2);
+}
+END_TEST
+
+/* None of what was on our stack gets to the other worker. */
+START_TEST(fragments_that_are_none)
+{
+	static const struct mail_frag none[MAIL_FRAGS];
+	struct switch_link *link = &b->port->link[0];
+	struct mail mail;
+
+	ck_assert_uint_eq(link->peer.id, a->id);
+	ck_assert(transmit(a, b, 3000));
+	turn(a);
+	ck_assert_int_eq(mail_peek(&link->rx, 0, &mail), 1);
+	ck_assert_uint_eq(mail.nr_frags, 1);
+	ck_assert_mem_eq(mail.frag + 1, none, sizeof(none) - sizeof(*none));
+}
+END_TEST
+
+/* Who waits for room in a mailbox sleeps. */
+START_TEST(no_turns_for_nothing)
+{
+	struct vif_queue *q = &a->vif->queue[0];
+
+	for (unsigned int i = 0; i < MAIL_SLOTS + 10; i++)
+		ck_assert(transmit(a, b, 100));
+	turn(a);
+	ck_assert(q->lan->blocked);
+	ck_assert(!vif_tx_turn(q));
+	ck_assert(q->lan->blocked);
+	ck_assert(!vif_tx_arm(q));
 }
 END_TEST
 
@@ -340,6 +411,10 @@ Suite *switch_bad_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, worker_that_does_not_pull);
+	tcase_add_test(tc, stalls_again_and_again);
+	tcase_add_test(tc, unlinked_is_not_claimed);
+	tcase_add_test(tc, fragments_that_are_none);
+	tcase_add_test(tc, no_turns_for_nothing);
 	tcase_add_test(tc, mailbox_is_full);
 	tcase_add_test(tc, full_and_waiting);
 	tcase_add_test(tc, guest_without_slots);
