@@ -353,6 +353,25 @@ END_TEST
 
 /* ---- VLANs ---- */
 
+/* A worker gone bad leaves a tag where there is none to be. */
+START_TEST(receiver_takes_no_tags)
+{
+	static const uint8_t tags[3][2] = {{0x81, 0}, {0x88, 0xa8}, {0x91, 0}};
+	struct switch_link *link = &a->port->link[0];
+	struct mail mail = {.header_len = 60};
+
+	ck_assert_uint_eq(link->peer.id, b->id);
+	for (unsigned int i = 0; i < 3; i++) {
+		lan_frame(mail.header, a, b, 60, 1);
+		memcpy(mail.header + 12, tags[i], 2);
+		mail_post(&link->tx, &mail, MAIL_NO_COOKIE, 0);
+		mail_push(&link->tx);
+		lan_expect_none(&lan, b);
+		ck_assert_uint_eq(lan_count(b, SWITCH_RX_DROP_VLAN), i + 1);
+	}
+}
+END_TEST
+
 START_TEST(vlans_are_apart)
 {
 	struct lan_guest *plain = lan_add(&lan, "lan", NULL);
@@ -468,6 +487,7 @@ Suite *switch_suite(void)
 	tcase_add_loop_test(tc, checksum_is_finished, 0, 4);
 	tcase_add_test(tc, group_addresses_of_bridges_stay);
 	tcase_add_test(tc, receiver_checks_again);
+	tcase_add_test(tc, receiver_takes_no_tags);
 	tcase_add_test(tc, fixed_without_an_entry);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("long");
