@@ -170,16 +170,16 @@ bench: deps
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
 
-# A peer that breaks the protocol, for a scenario of the lab.
-$(B)/bad-backend: $(call obj,tests/hostile/bad_backend.c) $(B)/ring.a
-	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
-
+# Peers that break the protocol, for scenarios of the lab.
+BAD_PEERS := $(B)/bad-backend $(B)/bad-netback
+$(B)/bad-backend: $(call obj,tests/hostile/bad_backend.c tests/hostile/peer.c) $(B)/ring.a
 $(B)/bad-netback: $(call obj,tests/hostile/bad_netback.c tests/hostile/peer.c) $(B)/ring.a
+$(BAD_PEERS):
 	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
 # What the lab lays over its dom0 and its guests.
 .PHONY: lab-tree
-lab-tree: all $(B)/bad-backend $(B)/bad-netback
+lab-tree: all $(BAD_PEERS)
 	@rm -rf build/dom0 build/guest
 	@$(MAKE) --no-print-directory install DESTDIR=build/dom0 >/dev/null
 	@install -m755 $(B)/bad-backend $(B)/bad-netback build/dom0$(LIBEXEC)/

@@ -11,11 +11,13 @@
  *	files		an empty read-only root; Landlock, where the kernel has
  *			it, refuses even a path that would come back
  *	system calls	an allow-list (syscalls.c)
- *	resources	no core, no locked or written files beyond what it has
+ *	resources	no core file, no message queues
  *
  * What stays open: /dev/xen/gntdev knows no domain, so that a worker can name
  * the grants that any guest gave to this domain. A driver domain for each
- * group of guests that may not meet closes that.
+ * group of guests that may not meet closes that. And io_uring is allowed: what
+ * a ring that the worker makes for itself is told to do, the filter does not
+ * see; the other walls stand in its way.
  */
 #ifndef XPV_SANDBOX_H
 #define XPV_SANDBOX_H

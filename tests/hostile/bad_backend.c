@@ -11,28 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "blkif.h"
-#include "hyper/hyper.h"
+#include "peer.h"
 #include "ring.h"
-#include "xenbus.h"
 
 #define TRIGGER	  4096u
 #define SECTORS	  8192u
 #define INDIRECT  32u
 #define POLL_US	  2000
-#define PATIENCE  60 /* seconds for each thing that we wait for */
 #define STORM	  50000
 #define FAR_AHEAD 5u
 
 struct bad {
-	struct hyper *h;
-	uint16_t domid;
-	char dir[128]; /* our own folder */
-	char front[128]; /* the frontend's */
+	struct peer peer;
 	void *memory;
 	struct xpv_back ring;
 	uint32_t port;
@@ -42,45 +35,11 @@ struct bad {
 
 static const struct xpv_blkif_abi *const abi = &xpv_blkif_x86_64;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 /* ---- the protocol as it should be ---- */
 
-static unsigned int state_of(struct bad *b, const char *dir)
+static void notify(struct bad *b)
 {
-	char *text = hyper_readf(b->h, 0, "%s/%s", dir, xpv_key(XPV_KEY_STATE));
-	unsigned int state = text ? (unsigned int)atoi(text) : 0;
-
-	free(text);
-	return state;
-}
-
-static void put_key(struct bad *b, enum xpv_key key, const char *value)
-{
-	if (hyper_writef(b->h, 0, b->dir, xpv_key(key), "%s", value))
-		die(xpv_key(key));
-}
-
-static void put_number(struct bad *b, enum xpv_key key, unsigned int value)
-{
-	if (hyper_writef(b->h, 0, b->dir, xpv_key(key), "%u", value))
-		die(xpv_key(key));
-}
-
-static uint32_t front_number(struct bad *b, enum xpv_key key)
-{
-	char *text = hyper_readf(b->h, 0, "%s/%s", b->front, xpv_key(key));
-	uint32_t value;
-
-	if (!text)
-		die(xpv_key(key));
-	value = (uint32_t)strtoul(text, NULL, 10);
-	free(text);
-	return value;
+	b->peer.h->ops->evtchn_notify(b->peer.h, b->port);
 }
 
 static void respond(struct bad *b, uint64_t id, uint8_t op, int16_t status)
@@ -91,7 +50,7 @@ static void respond(struct bad *b, uint64_t id, uint8_t op, int16_t status)
 	xpv_blkif_encode_response(abi, &rsp, wire);
 	xpv_back_put(&b->ring, wire, abi->rsp_size);
 	xpv_back_push(&b->ring);
-	b->h->ops->evtchn_notify(b->h, b->port);
+	notify(b);
 }
 
 static void answer(struct bad *b, const struct xpv_blk_request *req)
@@ -128,7 +87,7 @@ static void move_index(struct bad *b, uint32_t by)
 	struct xpv_sring *shared = b->ring.ring.shared;
 
 	xpv_store_release(&shared->rsp_prod, b->ring.rsp_prod + by);
-	b->h->ops->evtchn_notify(b->h, b->port);
+	notify(b);
 	b->silent = true;
 }
 
@@ -144,12 +103,21 @@ static void backwards(struct bad *b, const struct xpv_blk_request *req)
 	move_index(b, (uint32_t)-1);
 }
 
+static void *map_to_read(struct bad *b, uint32_t gref)
+{
+	void *page = b->peer.h->ops->map(b->peer.h, b->peer.domid, &gref, 1,
+					 HYPER_READ);
+
+	if (!page)
+		peer_die("mapping a page");
+	return page;
+}
+
 /* The answer comes while we hold a page of the request, against the rules. */
 static void mapped(struct bad *b, const struct xpv_blk_request *req)
 {
 	if (req->nr_segs && !req->indirect && !b->kept)
-		b->kept = b->h->ops->map(b->h, b->domid, &req->seg[0].gref, 1,
-					 PROT_READ);
+		b->kept = map_to_read(b, req->seg[0].gref);
 	answer(b, req);
 }
 
@@ -158,15 +126,12 @@ static bool leaks(struct bad *b, const struct xpv_blk_seg *seg)
 {
 	size_t from = seg->first * XPV_SECTOR_SIZE;
 	size_t to = (seg->last + 1) * XPV_SECTOR_SIZE;
-	const uint8_t *page =
-		b->h->ops->map(b->h, b->domid, &seg->gref, 1, PROT_READ);
+	uint8_t *page = map_to_read(b, seg->gref);
 	bool any = false;
 
-	if (!page)
-		die("mapping a page");
 	for (size_t i = 0; i < XPV_PAGE_SIZE; i++)
 		any |= (i < from || i >= to) && page[i];
-	b->h->ops->unmap(b->h, (void *)page, 1);
+	b->peer.h->ops->unmap(b->peer.h, page, 1);
 	return any;
 }
 
@@ -180,7 +145,7 @@ static void peek(struct bad *b, const struct xpv_blk_request *req)
 static void storm(struct bad *b, const struct xpv_blk_request *req)
 {
 	for (int i = 0; i < STORM; i++)
-		b->h->ops->evtchn_notify(b->h, b->port);
+		notify(b);
 	answer(b, req);
 }
 
@@ -209,17 +174,17 @@ static void twice(struct bad *b, const struct xpv_blk_request *req)
 /* What cannot be used must not be: the disk does not come. */
 static void bad_offer(struct bad *b)
 {
-	put_key(b, XPV_KEY_SECTORS, "18446744073709551615");
-	put_key(b, XPV_KEY_SECTOR_SIZE, "513");
+	peer_put_text(&b->peer, XPV_KEY_SECTORS, "18446744073709551615");
+	peer_put_text(&b->peer, XPV_KEY_SECTOR_SIZE, "513");
 }
 
 /* What is out of range is as if it were absent. */
 static void huge_offer(struct bad *b)
 {
-	put_key(b, XPV_KEY_MAX_RING_ORDER, "77");
-	put_key(b, XPV_KEY_MQ_MAX_QUEUES, "4294967295");
-	put_key(b, XPV_KEY_MAX_INDIRECT, "4294967295");
-	put_key(b, XPV_KEY_INFO, "-1");
+	peer_put_text(&b->peer, XPV_KEY_MAX_RING_ORDER, "77");
+	peer_put_text(&b->peer, XPV_KEY_MQ_MAX_QUEUES, "4294967295");
+	peer_put_text(&b->peer, XPV_KEY_MAX_INDIRECT, "4294967295");
+	peer_put_text(&b->peer, XPV_KEY_INFO, "-1");
 }
 
 static const struct mode {
@@ -238,63 +203,26 @@ static const struct mode {
 
 /* ---- the life of the device ---- */
 
-static bool reached(struct bad *b, const char *dir, unsigned int state)
-{
-	for (int i = 0; i < PATIENCE * 50; i++) {
-		if (state_of(b, dir) == state)
-			return true;
-		usleep(20000);
-	}
-	fprintf(stderr, "%s is in state %u, not %u\n", dir, state_of(b, dir),
-		state);
-	return false;
-}
-
-/* The toolstack's script wants to see us in 2 until it is done. */
-static bool plugged(struct bad *b)
-{
-	for (int i = 0; i < PATIENCE * 50; i++) {
-		char *text = hyper_readf(b->h, 0, "%s/%s", b->dir,
-					 xpv_key(XPV_KEY_HOTPLUG_STATUS));
-		bool done = text && !strcmp(text, "connected");
-
-		free(text);
-		if (done)
-			return true;
-		usleep(20000);
-	}
-	fprintf(stderr, "%s: the hotplug script does not end\n", b->dir);
-	return false;
-}
-
 static void offer(struct bad *b, const struct mode *mode)
 {
-	put_number(b, XPV_KEY_FEATURE_FLUSH, 1);
-	put_number(b, XPV_KEY_MAX_INDIRECT, INDIRECT);
-	put_number(b, XPV_KEY_SECTORS, SECTORS);
-	put_number(b, XPV_KEY_SECTOR_SIZE, XPV_SECTOR_SIZE);
-	put_number(b, XPV_KEY_INFO, 0);
+	peer_put(&b->peer, XPV_KEY_FEATURE_FLUSH, 1);
+	peer_put(&b->peer, XPV_KEY_MAX_INDIRECT, INDIRECT);
+	peer_put(&b->peer, XPV_KEY_SECTORS, SECTORS);
+	peer_put(&b->peer, XPV_KEY_SECTOR_SIZE, XPV_SECTOR_SIZE);
+	peer_put(&b->peer, XPV_KEY_INFO, 0);
 	if (mode->offer)
 		mode->offer(b);
-	put_number(b, XPV_KEY_STATE, XPV_STATE_INIT_WAIT);
+	peer_put(&b->peer, XPV_KEY_STATE, XPV_STATE_INIT_WAIT);
 }
 
 static void connect(struct bad *b)
 {
-	uint32_t gref = front_number(b, XPV_KEY_RING_REF);
-	int port;
-
-	b->memory = b->h->ops->map(b->h, b->domid, &gref, 1,
-				   PROT_READ | PROT_WRITE);
-	if (!b->memory ||
-	    xpv_back_attach(&b->ring, b->memory, XPV_PAGE_SIZE, abi->slot_size))
-		die("mapping the ring");
-	port = b->h->ops->evtchn_bind(b->h, b->domid,
-				      front_number(b, XPV_KEY_EVENT_CHANNEL));
-	if (port < 0)
-		die("binding the event channel");
-	b->port = (uint32_t)port;
-	put_number(b, XPV_KEY_STATE, XPV_STATE_CONNECTED);
+	b->memory = peer_map(&b->peer, peer_get(&b->peer, XPV_KEY_RING_REF));
+	if (xpv_back_attach(&b->ring, b->memory, XPV_PAGE_SIZE, abi->slot_size))
+		peer_die("ring");
+	b->port =
+		peer_bind(&b->peer, peer_get(&b->peer, XPV_KEY_EVENT_CHANNEL));
+	peer_put(&b->peer, XPV_KEY_STATE, XPV_STATE_CONNECTED);
 }
 
 static void serve(struct bad *b, const struct mode *mode)
@@ -322,12 +250,13 @@ static bool life(struct bad *b, const struct mode *mode)
 	bool connected = false;
 
 	offer(b, mode);
-	if (!plugged(b) || !reached(b, b->front, XPV_STATE_INITIALISED))
+	peer_wait_for_script(&b->peer);
+	if (!peer_front_reaches(&b->peer, XPV_STATE_INITIALISED))
 		return false;
 	connect(b);
 	/* the toolstack says when it is over, or the frontend does */
 	for (;;) {
-		unsigned int front = state_of(b, b->front);
+		unsigned int front = peer_front_state(&b->peer);
 
 		connected |= front == XPV_STATE_CONNECTED;
 		if (front >= XPV_STATE_CLOSING)
@@ -337,22 +266,22 @@ static bool life(struct bad *b, const struct mode *mode)
 		serve(b, mode);
 		usleep(POLL_US);
 	}
-	put_number(b, XPV_KEY_STATE, XPV_STATE_CLOSING);
-	if (!reached(b, b->front, XPV_STATE_CLOSED))
+	peer_put(&b->peer, XPV_KEY_STATE, XPV_STATE_CLOSING);
+	if (!peer_front_reaches(&b->peer, XPV_STATE_CLOSED))
 		return false;
 	/* the page that was kept goes last: the guest had to do without it */
 	if (b->kept)
-		b->h->ops->unmap(b->h, b->kept, 1);
-	b->h->ops->evtchn_unbind(b->h, b->port);
-	b->h->ops->unmap(b->h, b->memory, 1);
-	put_number(b, XPV_KEY_STATE, XPV_STATE_CLOSED);
+		b->peer.h->ops->unmap(b->peer.h, b->kept, 1);
+	b->peer.h->ops->evtchn_unbind(b->peer.h, b->port);
+	b->peer.h->ops->unmap(b->peer.h, b->memory, 1);
+	peer_put(&b->peer, XPV_KEY_STATE, XPV_STATE_CLOSED);
 	return true;
 }
 
 int main(int argc, char **argv)
 {
 	const struct mode *mode = NULL;
-	struct bad b = {0};
+	struct bad b = {.silent = false};
 
 	for (size_t i = 0; argc == 4 && i < sizeof(modes) / sizeof(*modes); i++)
 		if (!strcmp(argv[1], modes[i].name))
@@ -361,17 +290,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bad-backend MODE DOMID VIRTUAL-DEVICE\n");
 		return 2;
 	}
-	b.h = hyper_open("xen", HYPER_GRANT | HYPER_EVTCHN | HYPER_STORE);
-	if (!b.h)
-		die("xen");
-	b.domid = (uint16_t)atoi(argv[2]);
-	snprintf(b.dir, sizeof(b.dir), XPV_PATH_BACK, (unsigned int)b.h->self,
-		 XPV_CLASS_VBD, (unsigned int)b.domid,
-		 (unsigned int)atoi(argv[3]));
-	snprintf(b.front, sizeof(b.front), XPV_PATH_FRONT,
-		 (unsigned int)b.domid, XPV_CLASS_VBD,
-		 (unsigned int)atoi(argv[3]));
-	if (!reached(&b, b.dir, XPV_STATE_INITIALISING))
-		return 1;
+	peer_open(&b.peer, XPV_CLASS_VBD, (unsigned int)atoi(argv[2]),
+		  (unsigned int)atoi(argv[3]));
 	return life(&b, mode) ? 0 : 1;
 }

@@ -51,10 +51,18 @@ void peer_open(struct peer *p, const char *class, unsigned int domid,
 		exit(1);
 }
 
+void peer_put_text(struct peer *p, enum xpv_key key, const char *value)
+{
+	if (hyper_writef(p->h, 0, p->back, xpv_key(key), "%s", value))
+		peer_die(xpv_key(key));
+}
+
 void peer_put(struct peer *p, enum xpv_key key, unsigned int value)
 {
-	if (hyper_writef(p->h, 0, p->back, xpv_key(key), "%u", value))
-		peer_die(xpv_key(key));
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	peer_put_text(p, key, text);
 }
 
 uint32_t peer_get(struct peer *p, enum xpv_key key)

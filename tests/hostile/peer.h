@@ -25,6 +25,7 @@ void peer_die(const char *what);
 void peer_open(struct peer *p, const char *class, unsigned int domid,
 	       unsigned int id);
 void peer_put(struct peer *p, enum xpv_key key, unsigned int value);
+void peer_put_text(struct peer *p, enum xpv_key key, const char *value);
 uint32_t peer_get(struct peer *p, enum xpv_key key); /* of the frontend */
 unsigned int peer_front_state(struct peer *p);
 /* The frontend's state; false: it takes too long. */

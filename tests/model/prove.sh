@@ -16,7 +16,12 @@ fetch() {
 	[[ -e $CACHE/done ]] && return
 	rm -rf "$CACHE"
 	mkdir -p "$CACHE"/{lists,archives}/partial "$CACHE/root"
-	echo "deb http://deb.debian.org/debian $RELEASE main" >"$CACHE/sources.list"
+	# from where this machine has its own release
+	# shellcheck disable=SC2016 # apt fills these in
+	apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
+		awk -v own="$(. /etc/os-release && echo "$VERSION_CODENAME")" -v next_one="$RELEASE" \
+			'$2 == own && $3 == "main" { print "deb", $1, next_one, "main"; exit }' >"$CACHE/sources.list"
+	[[ -s $CACHE/sources.list ]] || { echo "apt knows no source of this release"; return 1; }
 	local apt=(-q -o Dir::Etc::sourcelist="$CACHE/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$CACHE/lists"
 		-o Dir::Cache="$CACHE" -o APT::Sandbox::User=root -o APT::Default-Release="$RELEASE")
 	(cd "$CACHE" && apt-get "${apt[@]}" update && apt-get "${apt[@]}" download cbmc minisat libc6 libstdc++6 libgcc-s1 zlib1g) || return

@@ -455,7 +455,7 @@ static struct {
 } full;
 
 /* A disk in a file system whose space somebody else has taken. */
-static bool make_full(void)
+static void make_full(void)
 {
 	int fd;
 
@@ -463,15 +463,13 @@ static bool make_full(void)
 	snprintf(full.disk, sizeof(full.disk), "%.80s/disk", full.dir);
 	snprintf(full.hog, sizeof(full.hog), "%.80s/hog", full.dir);
 	ck_assert_int_eq(mkdir(full.dir, 0700), 0);
-	if (mount("xpv", full.dir, "tmpfs", 0, "size=1m"))
-		return false;
+	ck_assert_int_eq(mount("xpv", full.dir, "tmpfs", 0, "size=1m"), 0);
 	fd = open(full.disk, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_eq(ftruncate(fd, MIB), 0);
 	close(fd);
 	fd = open(full.hog, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_eq(fallocate(fd, 0, 0, MIB), 0);
 	close(fd);
-	return true;
 }
 
 /* Mounts are the test's own, and of the xpvd that it starts. */
@@ -499,18 +497,25 @@ static void submit(struct attach *a, uint64_t id, uint8_t op, uint64_t sector)
 	userblk_push(a->fe, 0);
 }
 
+/* Its one write finds no space, and waits. */
+static struct vdev connected_and_waiting(struct attach *a)
+{
+	struct vdev d;
+
+	make_full();
+	host_start_xpvd(&host);
+	d = connected(a, full.disk, full.disk, "w");
+	submit(a, 1, XPV_BLKIF_WRITE, 0);
+	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
+	return d;
+}
+
 START_TEST(full_pauses)
 {
 	struct xpv_blk_response rsp;
 	struct attach a;
-	struct vdev d;
+	struct vdev d = connected_and_waiting(&a);
 
-	if (!make_full())
-		return;
-	host_start_xpvd(&host);
-	d = connected(&a, full.disk, full.disk, "w");
-	submit(&a, 1, XPV_BLKIF_WRITE, 0);
-	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
 	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 0);
 	/* A new supervisor learns of it. */
 	host_stop_xpvd(&host, SIGKILL);
@@ -529,14 +534,8 @@ END_TEST
 START_TEST(full_goes)
 {
 	struct attach a;
-	struct vdev d;
+	struct vdev d = connected_and_waiting(&a);
 
-	if (!make_full())
-		return;
-	host_start_xpvd(&host);
-	d = connected(&a, full.disk, full.disk, "w");
-	submit(&a, 1, XPV_BLKIF_WRITE, 0);
-	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
 	vdev_remove(&d);
 	let_go(a.fe);
 }
@@ -548,8 +547,7 @@ START_TEST(full_fails)
 	struct attach a;
 	struct vdev d;
 
-	if (!make_full())
-		return;
+	make_full();
 	host_start_xpvd(&host);
 	snprintf(target, sizeof(target), "file:%s?full=error", full.disk);
 	d = connected(&a, target, full.disk, "w");

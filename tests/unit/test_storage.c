@@ -626,10 +626,10 @@ START_TEST(full_for_real)
 	struct request r;
 	int fd, hog;
 
-	if (unshare(CLONE_NEWNS) ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("xpv", dir, "tmpfs", 0, "size=1m"))
-		return;
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL),
+			 0);
+	ck_assert_int_eq(mount("xpv", dir, "tmpfs", 0, "size=1m"), 0);
 	snprintf(name, sizeof(name), "%s/hog", dir);
 	hog = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_eq(fallocate(hog, 0, 0, 1 << 20), 0);

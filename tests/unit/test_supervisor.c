@@ -321,6 +321,13 @@ START_TEST(vif_lives_and_goes)
 }
 END_TEST
 
+/* Tests of NICs are left out where none can be made: here that shows. */
+START_TEST(taps_can_be_made)
+{
+	ck_assert(host_has_taps());
+}
+END_TEST
+
 Suite *supervisor_suite(void)
 {
 	Suite *s = suite_create("supervisor");
@@ -338,6 +345,7 @@ Suite *supervisor_suite(void)
 	tcase_add_test(tc, destroyed_guest_is_let_go);
 	tcase_add_test(tc, domid_is_used_again);
 	tcase_add_test(tc, many_devices);
+	tcase_add_test(tc, taps_can_be_made);
 	tcase_add_test(tc, vif_lives_and_goes);
 	suite_add_tcase(s, tc);
 	return s;
