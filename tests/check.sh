@@ -37,16 +37,27 @@ tests() {
 	fi
 }
 
-# unit TREE: every Check test of a build tree, named TREE/suite:test. Check's TAP has one line a test; loop tests
-# repeat their name.
+# unit TREE [SUITE...]: every Check test of a build tree, or of these suites, named TREE/suite:test; as many suites at
+# once as there are cores.
 unit() {
-	local tree=$1 tap=$LOGS/unit-${1//\//-}.tap rc
-	shift
+	local tree=$1 suites=("${@:2}")
+	((${#suites[@]})) || mapfile -t suites < <("$tree/unit" --list)
+	export -f unit_suite
+	export LOGS
+	printf '%s\n' "${suites[@]}" | xargs -P "$JOBS" -I{} bash -c 'unit_suite "$@"' unit_suite "$tree" {}
+}
+
+# unit_suite TREE SUITE: Check's TAP has one line a test; loop tests repeat their name
+unit_suite() {
+	local tree=$1 tap=$LOGS/unit-${1//\//-}-$2.tap rc verdicts
 	rm -f "$tap"
 	CK_TAP_LOG_FILE_NAME=$tap XPV_WORKER="$tree/xpv-worker" XPV_XPVD="$tree/xpvd" XPV_TOOL="$tree/xpv" \
-		timeout 900 "$tree/unit" "$@" >&2
+		timeout 600 "$tree/unit" "$2" >"${tap%.tap}.log" 2>&1
 	rc=$?
-	sed -nE "s|^ok [0-9]+ - (.*): Passed\$|ok $tree \1|p; s|^not ok [0-9]+ - (.*)|not ok $tree \1|p" "$tap"
+	verdicts=$(sed -nE "s|^ok [0-9]+ - (.*): Passed\$|ok $tree \1|p; s|^not ok [0-9]+ - (.*)|not ok $tree \1|p" "$tap")
+	((!rc)) || { tail -n 30 "${tap%.tap}.log" >&2; grep -q '^not ok' <<<"$verdicts" || verdicts+="
+not ok $tree $2: ended with $rc, see ${tap%.tap}.log"; }
+	flock "$LOGS" cat <<<"$verdicts"
 	return $rc
 }
 

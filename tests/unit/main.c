@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Runs every suite, or those named on the command line. The runner takes
- * Check's own environment too: CK_FORK=no under a debugger, CK_RUN_CASE=...,
- * CK_TAP_LOG_FILE_NAME for the counts of `make check`.
+ * Runs every suite, or those named on the command line; --list names them all.
+ * The runner takes Check's own environment too: CK_FORK=no under a debugger,
+ * CK_RUN_CASE=..., CK_TAP_LOG_FILE_NAME for the counts of `make check`.
  */
 #include "suites.h"
 
@@ -32,9 +32,15 @@ static const struct entry *find(const char *name)
 
 int main(int argc, char **argv)
 {
-	SRunner *runner = srunner_create(NULL);
+	SRunner *runner;
 	int failed;
 
+	if (argc == 2 && !strcmp(argv[1], "--list")) {
+		for (size_t i = 0; i < NR_ENTRIES; i++)
+			puts(entries[i].name);
+		return EXIT_SUCCESS;
+	}
+	runner = srunner_create(NULL);
 	/* Check's own 4 s is too short for a loaded machine or a sanitizer. */
 	setenv("CK_DEFAULT_TIMEOUT", "120", 0);
 	for (int i = 1; i < argc; i++) {
