@@ -5,19 +5,35 @@
 BOOT_SECONDS=300	# from power-on to the first scenario
 GRACE_SECONDS=90	# beyond a scenario's own timeout, for dom0 to clean up and say so
 
-# run_session SPEC...: prints verdicts as they come; returns 0 when none failed
+# run_session: takes scenarios from the queue until it is empty; prints verdicts as they come; 0 when none failed
 run_session() {
-	local specs=("$@")
 	VERDICTS=$SHARE/verdicts
 	: >"$VERDICTS"
 	BURIED=''	# in which scenario dom0 died last
-	while ((${#specs[@]})); do
-		printf '%s\n' "${specs[@]}" >"$SHARE/todo"
-		boot_once || bury "${specs[@]}"
-		mapfile -t specs < <(unjudged "${specs[@]}")
+	local spec=end
+	while [[ $spec != end ]] || spec=$(take); do
+		echo "$spec" >"$SHARE/todo"
+		boot_once || bury
+		# what the dead did not get to
+		spec=$(tail -n 1 "$SHARE/todo")
+		unjudged "$spec" || spec=end
 	done
 	summary
 }
+
+# take: the next scenario of the queue, which other machines may share; fails when there is none
+take() {
+	local spec
+	{
+		flock 8
+		read -r spec <"$QUEUE" || return
+		sed -i 1d "$QUEUE"
+		echo "$spec"
+	} 8>"$QUEUE.lock"
+}
+
+# hand_out: what dom0 does next
+hand_out() { { take || echo end; } >>"$SHARE/todo"; }
 
 # boot_once: until dom0 is done (0) or dead (1)
 boot_once() {
@@ -53,7 +69,7 @@ follow() {
 			line=${line%%[$'\r\n']*}
 			case $line in
 			start\ *) DOING=${line#start }; deadline=$((SECONDS + ${DOING##* } + GRACE_SECONDS)); DOING=${DOING% *} ;;
-			ok\ *|not\ ok\ *|skip\ *) judge "$line"; deadline=$((SECONDS + GRACE_SECONDS)) ;;
+			ok\ *|not\ ok\ *|skip\ *) judge "$line"; hand_out; deadline=$((SECONDS + GRACE_SECONDS)) ;;
 			esac
 		done
 	done
@@ -61,12 +77,12 @@ follow() {
 
 judge() { echo "$1" | tee -a "$VERDICTS"; }
 
-# bury SPEC...: dom0 died. When no scenario was running, no boot will do better. Else the one that ran gets a second
-# boot: an emulated machine now and then stops dead by itself, see README. What kills dom0 twice has failed.
+# bury: dom0 died. When no scenario was running, no boot will do better. Else the one that ran gets a second boot: an
+# emulated machine now and then stops dead by itself, see README. What kills dom0 twice has failed.
 bury() {
 	local spec dir=$SHARE/$DOING
 	if [[ $DOING ]]; then
-		[[ $(unjudged "$DOING") ]] || return
+		unjudged "$DOING" || return
 		mkdir -p "$dir"
 		cp "$SHARE/console" "$dir/dom0.console"
 		if [[ $DOING = "$BURIED" ]]; then
@@ -76,26 +92,24 @@ bury() {
 			say "dom0 died or hung in $DOING, see its dom0.console; once more in a new boot"
 		fi
 	else
-		while read -r spec; do judge "not ok $spec: dom0 does not come up, see $SHARE/console"; done < <(unjudged "$@")
+		{ cat "$SHARE/todo"; while take; do :; done; } | while read -r spec; do
+			[[ $spec = end ]] || judge "not ok $spec: dom0 does not come up, see $SHARE/console"
+		done
 	fi
 }
 
-# unjudged SPEC...: those without a verdict
+# unjudged SPEC: it has no verdict
 unjudged() {
-	local spec line verdicts
-	mapfile -t verdicts <"$VERDICTS"
-	for spec; do
-		for line in "${verdicts[@]}"; do
-			[[ "$line " = ok\ "$spec "* || $line = not\ ok\ "$spec:"* || $line = skip\ "$spec:"* ]] && continue 2
-		done
-		echo "$spec"
-	done
+	local line
+	while read -r line; do
+		[[ "$line " != ok\ "$1 "* && $line != not\ ok\ "$1:"* && $line != skip\ "$1:"* ]] || return 1
+	done <"$VERDICTS"
 }
 
 # the same with a person at dom0's console: no watchdog, and a shell at the end
 run_kept() {
 	VERDICTS=$SHARE/verdicts
-	printf '%s\n' "$@" >"$SHARE/todo"
+	{ cat "$QUEUE"; echo end; } >"$SHARE/todo"
 	(machine lab.keep -serial mon:stdio -serial "file:$SHARE/serial")
 	tr -d '\r' <"$SHARE/serial" | grep -E '^(ok|not ok|skip) ' | tee "$VERDICTS"
 	summary
