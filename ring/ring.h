@@ -243,6 +243,12 @@ static inline void xpv_back_skip(struct xpv_back *b, uint32_t n)
 	b->req_cons += n;
 }
 
+/* Give the last @n that were taken back: they are taken anew, later. */
+static inline void xpv_back_return(struct xpv_back *b, uint32_t n)
+{
+	b->req_cons -= n;
+}
+
 /* Requests taken and not answered yet. */
 static inline uint32_t xpv_back_unanswered(const struct xpv_back *b)
 {

@@ -72,7 +72,7 @@ struct hyper;
 	X(RX_DROP_MAC, "switch_rx_drop_mac")        /* source not the sender's */ \
 	X(RX_DROP_VLAN, "switch_rx_drop_vlan")      /* of a VLAN not ours */  \
 	X(RX_DROP_OFFLOAD, "switch_rx_drop_offload") /* headers deny it */    \
-	X(RX_DROP_GRANT, "switch_rx_drop_grant")    /* cannot be copied */    \
+	X(RX_DROP_GRANT, "switch_rx_drop_grant")    /* the sender's, bad */   \
 	X(LINKS_BROKEN, "switch_links_broken")      /* impossible indices */
 /* clang-format on */
 

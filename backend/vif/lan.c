@@ -57,6 +57,7 @@ void vif_lan_start(struct vif_lan *lan, struct vif_queue *q)
 	lan->head = lan->tail = 0;
 	lan->blocked = false;
 	lan->wanted = 1;
+	lan->nr_arrivals = 0;
 }
 
 void vif_lan_stop(struct vif_lan *lan)

@@ -33,6 +33,16 @@ struct lan_flight {
 	int16_t status;
 };
 
+/* A packet that was placed in this turn: what it has of the queue's. */
+struct lan_arrival {
+	const struct switch_link *link;
+	uint32_t len;
+	bool gso;
+	bool copied; /* from the sender, not with its header */
+	uint16_t slot, nr_slots;
+	uint16_t op, nr_ops;
+};
+
 struct vif_lan {
 	struct switch_port *port;
 	struct vif_queue *queue;
@@ -41,6 +51,8 @@ struct vif_lan {
 	uint16_t id[LAN_FLIGHTS]; /* of each request that is not answered */
 	bool blocked; /* the next packet's receiver has no room */
 	uint8_t wanted; /* slots that the mail at hand wants */
+	struct lan_arrival arrival[SWITCH_TURN];
+	unsigned int nr_arrivals;
 	struct loop_timer hold;
 };
 
@@ -68,6 +80,11 @@ bool vif_lan_arm(struct vif_queue *q);
  * cannot be handed over as it is.
  */
 bool vif_lan_fetch(struct vif_queue *q, uint32_t *room);
+/*
+ * After the copies: what a sender's grants have spoilt gives its slots back,
+ * to packets behind it or to the guest's ring.
+ */
+void vif_lan_settle(struct vif_queue *q);
 void vif_lan_fetched(struct vif_queue *q);
 void vif_lan_drain(struct vif_queue *q);
 

@@ -63,9 +63,16 @@ static void put(struct place *p, struct hyper_copy_end src, uint32_t len)
 static void place(struct vif_queue *q, const struct switch_mail *m,
 		  const struct rx_plan *plan)
 {
+	struct lan_arrival *a = &q->lan->arrival[q->lan->nr_arrivals++];
 	struct place p = {.q = q, .left = m->len, .plan = plan};
 	struct hyper_copy_end src = {.virt = m->header};
 
+	a->link = m->link;
+	a->len = m->len;
+	a->gso = plan->gso_type != XPV_GSO_NONE;
+	a->copied = m->mail.nr_frags;
+	a->slot = (uint16_t)q->nr_rx_rsp;
+	a->op = (uint16_t)q->nr_ops;
 	p.flags = vif_rx_flags(q, plan);
 	put(&p, src, m->header_len);
 	for (unsigned int i = 0; i < m->mail.nr_frags; i++) {
@@ -83,10 +90,8 @@ static void place(struct vif_queue *q, const struct switch_mail *m,
 		}
 		put(&p, src, frag->len);
 	}
-	q->counter[VIF_RX_PACKETS]++;
-	q->counter[VIF_RX_BYTES] += m->len;
-	if (plan->gso_type != XPV_GSO_NONE)
-		q->counter[VIF_RX_GSO]++;
+	a->nr_slots = (uint16_t)(q->nr_rx_rsp - a->slot);
+	a->nr_ops = (uint16_t)(q->nr_ops - a->op);
 }
 
 /* Through our memory: false if it did not get there. */
@@ -156,11 +161,126 @@ bool vif_lan_fetch(struct vif_queue *q, uint32_t *room)
 		if (!switch_take(sp, m))
 			continue;
 		place(q, m, &plan);
-		if (m->mail.nr_frags)
-			sp->counter[SWITCH_RX_DIRECT]++;
 		*room -= plan.slots;
 	}
 	return false;
+}
+
+/* ---- after the copies ---- */
+
+/*
+ * A copy from grant to grant does not say whose it failed for. To memory of
+ * ours it fails for the sender's alone.
+ */
+static bool readable(struct vif_queue *q, const struct hyper_copy *failed)
+{
+	struct hyper *h = q->vif->worker->hyper;
+	uint8_t nowhere[XPV_PAGE_SIZE];
+	struct hyper_copy op = {
+		.src = failed->src,
+		.dst.virt = nowhere,
+		.len = failed->len,
+	};
+
+	return !h->ops->copy(h, &op, 1) && op.status == HYPER_COPY_OKAY;
+}
+
+static bool spoilt(struct vif_queue *q, const struct lan_arrival *a)
+{
+	for (unsigned int i = a->op; i < a->op + a->nr_ops; i++)
+		if (q->ops[i].status != HYPER_COPY_OKAY &&
+		    q->ops[i].src.is_grant && !readable(q, &q->ops[i]))
+			return true;
+	return false;
+}
+
+/* What is behind it in the turn moves to its place. */
+static void take_out(struct vif_queue *q, const struct lan_arrival *a)
+{
+	unsigned int slot = a->slot + a->nr_slots, op = a->op + a->nr_ops;
+
+	memmove(q->rx_rsp + a->slot, q->rx_rsp + slot,
+		(q->nr_rx_rsp - slot) * sizeof(q->rx_rsp[0]));
+	memmove(q->ops + a->op, q->ops + op,
+		(q->nr_ops - op) * sizeof(q->ops[0]));
+	memmove(q->rx_rsp_of_op + a->op, q->rx_rsp_of_op + op,
+		(q->nr_ops - op) * sizeof(q->rx_rsp_of_op[0]));
+	q->nr_rx_rsp -= a->nr_slots;
+	q->nr_ops -= a->nr_ops;
+	for (unsigned int i = a->op; i < q->nr_ops; i++)
+		q->rx_rsp_of_op[i] =
+			(uint16_t)(q->rx_rsp_of_op[i] - a->nr_slots);
+}
+
+/*
+ * Take out the arrival at @first and all behind it of the same sender, so
+ * that the work a sender can make is bounded by what it has sent.
+ */
+static void take_out_sender(struct vif_queue *q, unsigned int first)
+{
+	struct vif_lan *lan = q->lan;
+	const struct switch_link *link = lan->arrival[first].link;
+	unsigned int slots = 0, ops = 0, keep = first;
+
+	for (unsigned int i = first; i < lan->nr_arrivals; i++) {
+		struct lan_arrival a = lan->arrival[i];
+
+		a.slot = (uint16_t)(a.slot - slots);
+		a.op = (uint16_t)(a.op - ops);
+		if (a.link != link) {
+			lan->arrival[keep++] = a;
+			continue;
+		}
+		take_out(q, &a);
+		slots += a.nr_slots;
+		ops += a.nr_ops;
+		lan->port->counter[SWITCH_RX_DROP_GRANT]++;
+	}
+	lan->nr_arrivals = keep;
+	xpv_back_return(&q->rx, slots);
+}
+
+/* The responses and copies from a packet's first on have other slots now. */
+static void copy_anew(struct vif_queue *q, unsigned int slot, unsigned int op)
+{
+	bool extra = false;
+
+	for (; slot < q->nr_rx_rsp; slot++) {
+		union rx_response *out = &q->rx_rsp[slot];
+
+		if (extra) {
+			extra = out->extra.flags & XPV_EXTRA_MORE;
+			continue;
+		}
+		out->rsp.id = q->rx_slot[slot].id;
+		extra = out->rsp.flags & XPV_RX_EXTRA;
+	}
+	for (unsigned int i = op; i < q->nr_ops; i++)
+		q->ops[i].dst.gref = q->rx_slot[q->rx_rsp_of_op[i]].gref;
+	vif_queue_copy(q, op);
+}
+
+void vif_lan_settle(struct vif_queue *q)
+{
+	struct vif_lan *lan = q->lan;
+	unsigned int i = 0;
+
+	while (i < lan->nr_arrivals) {
+		const struct lan_arrival *a = &lan->arrival[i];
+		unsigned int slot = a->slot, op = a->op;
+
+		if (spoilt(q, a)) {
+			take_out_sender(q, i);
+			copy_anew(q, slot, op);
+			continue;
+		}
+		q->counter[VIF_RX_PACKETS]++;
+		q->counter[VIF_RX_BYTES] += a->len;
+		q->counter[VIF_RX_GSO] += a->gso;
+		lan->port->counter[SWITCH_RX_DIRECT] += a->copied;
+		i++;
+	}
+	lan->nr_arrivals = 0;
 }
 
 void vif_lan_fetched(struct vif_queue *q)

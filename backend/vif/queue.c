@@ -20,14 +20,15 @@ struct hyper_copy *vif_queue_op(struct vif_queue *q)
 	return op;
 }
 
-void vif_queue_copy(struct vif_queue *q)
+void vif_queue_copy(struct vif_queue *q, unsigned int first)
 {
 	struct hyper *h = q->vif->worker->hyper;
 
-	if (!q->nr_ops || !h->ops->copy(h, q->ops, q->nr_ops))
+	if (first == q->nr_ops ||
+	    !h->ops->copy(h, q->ops + first, q->nr_ops - first))
 		return;
 	/* The domain is gone, or we are out of memory: none was copied. */
-	for (unsigned int i = 0; i < q->nr_ops; i++)
+	for (unsigned int i = first; i < q->nr_ops; i++)
 		q->ops[i].status = HYPER_COPY_ERROR;
 }
 

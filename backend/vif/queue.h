@@ -69,6 +69,12 @@ struct rx_plan {
 	uint8_t slots; /* for that, with the extras; 0: it is dropped */
 };
 
+/* A slot that the guest has posted. */
+struct rx_slot {
+	uint32_t gref;
+	uint16_t id;
+};
+
 union rx_response {
 	struct xpv_netif_rx_response rsp;
 	struct xpv_netif_extra extra;
@@ -114,6 +120,7 @@ struct vif_queue {
 	struct tx_packet tx_packets[TX_TURN_SLOTS];
 	struct xpv_net_frag tx_frags[TX_TURN_SLOTS];
 	unsigned int nr_tx_frags;
+	struct rx_slot rx_slot[RING_SLOTS]; /* where each of rx_rsp goes */
 	union rx_response rx_rsp[RING_SLOTS];
 	uint16_t rx_rsp_of_op[RING_SLOTS];
 	unsigned int nr_rx_rsp;
@@ -164,9 +171,10 @@ static inline unsigned int vif_queue_number(const struct vif_queue *q)
 {
 	return (unsigned int)(q - q->vif->queue);
 }
-/* Fill in and run the copies of this turn; each has its own status. */
+/* Fill in and run copies of this turn, those from @first on; each has its own
+ * status. */
 struct hyper_copy *vif_queue_op(struct vif_queue *q);
-void vif_queue_copy(struct vif_queue *q);
+void vif_queue_copy(struct vif_queue *q, unsigned int first);
 void vif_queue_broken(struct vif_queue *q, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

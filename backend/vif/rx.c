@@ -117,10 +117,13 @@ static bool fetch(struct vif_queue *q, uint32_t room)
 /* Take the next posted slot; its response is filled in by the caller. */
 static union rx_response *take_slot(struct vif_queue *q, uint32_t *gref)
 {
+	struct rx_slot *slot = &q->rx_slot[q->nr_rx_rsp];
 	union rx_response *out = &q->rx_rsp[q->nr_rx_rsp++];
 	struct xpv_netif_rx_request req;
 
 	xpv_back_take(&q->rx, &req, sizeof(req));
+	slot->gref = req.gref;
+	slot->id = req.id;
 	memset(out, 0, sizeof(*out));
 	out->rsp.id = req.id;
 	*gref = req.gref;
@@ -324,6 +327,7 @@ bool vif_rx_turn(struct vif_queue *q)
 {
 	int room = xpv_back_pending(&q->rx);
 	unsigned int done;
+	bool found;
 
 	if (room < 0) {
 		vif_queue_broken(q,
@@ -337,8 +341,11 @@ bool vif_rx_turn(struct vif_queue *q)
 	q->nr_ops = 0;
 	q->nr_rx_rsp = 0;
 	done = place_frames(q, (uint32_t)room);
+	found = done || q->nr_rx_rsp;
 	if (q->nr_rx_rsp) {
-		vif_queue_copy(q);
+		vif_queue_copy(q, 0);
+		if (q->lan)
+			vif_lan_settle(q);
 		answer(q);
 	}
 	if (q->lan)
@@ -346,7 +353,7 @@ bool vif_rx_turn(struct vif_queue *q)
 	port_batch_reset(&q->vif->segments);
 	if (done)
 		forget(q, done);
-	return done || q->nr_rx_rsp;
+	return found;
 }
 
 void vif_rx_drain(struct vif_queue *q)

@@ -175,7 +175,7 @@ static void fetch(struct vif_queue *q, unsigned int nr)
 	for (unsigned int i = 0; i < nr; i++)
 		if (q->tx_packets[i].send)
 			plan_copies(q, &q->tx_packets[i]);
-	vif_queue_copy(q);
+	vif_queue_copy(q, 0);
 }
 
 bool vif_tx_copied(const struct vif_queue *q, const struct tx_packet *pkt)

@@ -6,6 +6,7 @@
 #include "backend/vif/lan.h"
 #include "backend/vif/queue.h"
 #include "lanrig.h"
+#include "netframe.h"
 #include "suites.h"
 
 #include <stdlib.h>
@@ -280,8 +281,9 @@ START_TEST(sender_is_destroyed)
 	turn(a);
 	ck_assert_int_eq(hyper_local_domain_destroy(lan.machine, a->domid), 0);
 	turn(b);
-	/* its pages are gone: an error for the slots, not for the guest */
-	ck_assert(usernet_receive(b->u, &got) == 1 && got.errors);
+	/* its pages are gone: a packet that is lost, and nothing for b */
+	ck_assert_int_eq(usernet_receive(b->u, &got), 0);
+	ck_assert_uint_eq(lan_count(b, SWITCH_RX_DROP_GRANT), 1);
 	ck_assert(transmit(c, b, 8000));
 	expect_whole(b, c);
 	vif_disconnect(a->vif);
@@ -292,29 +294,133 @@ END_TEST
 
 /* ---- guests that lie ---- */
 
-/* A page that was not granted, behind a good header. */
-START_TEST(grants_that_are_none)
+/* 3,500 bytes, the last 500 in a page that was not granted. */
+static void transmit_spoilt(struct lan_guest *from, const struct lan_guest *to)
 {
 	struct xpv_netif_tx_request slot[2] = {0};
-	int id = usernet_tx_id(a->u), other = usernet_tx_id(a->u);
+	int id = usernet_tx_id(from->u), other = usernet_tx_id(from->u);
 
-	lan_frame(usernet_tx_page(a->u, (unsigned int)id), a, b, 3000, 1);
-	slot[0].gref = a->u->tx_page_gref[id];
+	lan_frame(usernet_tx_page(from->u, (unsigned int)id), from, to, 3000,
+		  ++seq);
+	slot[0].gref = from->u->tx_page_gref[id];
 	slot[0].id = (uint16_t)id;
 	slot[0].size = 3000 + 500;
 	slot[0].flags = XPV_TX_MORE;
 	slot[1].gref = 999999;
 	slot[1].id = (uint16_t)other;
 	slot[1].size = 500;
-	usernet_tx_raw(a->u, &slot[0]);
-	usernet_tx_raw(a->u, &slot[1]);
-	usernet_push(a->u);
+	usernet_tx_raw(from->u, &slot[0]);
+	usernet_tx_raw(from->u, &slot[1]);
+	usernet_push(from->u);
+}
+
+START_TEST(grants_that_are_none)
+{
+	transmit_spoilt(a, b);
 	lan_turns(&lan, 4);
-	ck_assert_int_eq(usernet_receive(b->u, &got), 1);
-	ck_assert_uint_gt(got.errors, 0);
+	ck_assert_int_eq(usernet_receive(b->u, &got), 0);
+	ck_assert_uint_eq(lan_count(b, SWITCH_RX_DROP_GRANT), 1);
+	ck_assert_uint_eq(vif_counter(b->vif, VIF_RX_GRANT_ERRORS), 0);
+	ck_assert_uint_eq(vif_counter(b->vif, VIF_RX_PACKETS), 0);
 	ck_assert_uint_eq(lan_reap(a), 2);
 	ck_assert(transmit(a, b, 3000));
 	expect_whole(b, a);
+	ck_assert_uint_eq(vif_counter(b->vif, VIF_RX_PACKETS), 1);
+}
+END_TEST
+
+static void expect_gso(struct lan_guest *to, const struct usernet_packet *pkt)
+{
+	ck_assert_int_eq(usernet_receive(to->u, &got), 1);
+	ck_assert_uint_eq(got.errors, 0);
+	ck_assert_uint_eq(got.len, pkt->len);
+	ck_assert_uint_eq(got.gso_size, pkt->gso_size);
+	ck_assert_mem_eq(got.data, pkt->data, pkt->len);
+}
+
+static void expect_seq(struct lan_guest *to, uint32_t want)
+{
+	uint16_t domid;
+	uint32_t number;
+
+	ck_assert_int_eq(usernet_receive(to->u, &got), 1);
+	ck_assert(lan_frame_whole(got.data, got.len, &domid, &number));
+	ck_assert_uint_eq(number, want);
+}
+
+/*
+ * In the middle of a turn: packets of others, with and without extras, whose
+ * slots move forward, and not one slot is used up by what was not delivered.
+ */
+START_TEST(spoilt_in_the_middle)
+{
+	static uint8_t tcp[LAN_FRAME];
+	struct netframe f = {.blank = true, .payload = 8000};
+	struct usernet_packet pkt = {
+		.data = tcp,
+		.flags = XPV_TX_CSUM_BLANK | XPV_TX_DATA_VALIDATED,
+		.gso_type = XPV_GSO_TCPV4,
+		.gso_size = 1448,
+	};
+	struct lan_guest *d;
+	uint32_t first = seq + 1;
+
+	lan.deaf = true;
+	d = lan_add(&lan, "lan", NULL);
+	pkt.len = netframe_build(tcp, &f, 7);
+	memcpy(tcp, d->mac, 6);
+	memcpy(tcp + 6, c->mac, 6);
+	ck_assert(transmit(c, d, 3000));
+	ck_assert(lan_send(c, &pkt));
+	ck_assert(transmit(c, d, 9000));
+	transmit_spoilt(a, d);
+	transmit_spoilt(a, d);
+	turn(c);
+	turn(a);
+	/* 1, 2 pages and an extra, 3; for the spoilt ones; for one more */
+	usernet_post(d->u, 1 + 3 + 3 + 2);
+	usernet_push(d->u);
+	turn(d);
+	expect_seq(d, first);
+	expect_gso(d, &pkt);
+	expect_seq(d, first + 1);
+	ck_assert_int_eq(usernet_receive(d->u, &got), 0);
+	ck_assert_uint_eq(lan_count(d, SWITCH_RX_DROP_GRANT), 2);
+	ck_assert_uint_eq(lan_count(d, SWITCH_RX_DIRECT), 3);
+	ck_assert_uint_eq(vif_counter(d->vif, VIF_RX_GRANT_ERRORS), 0);
+	ck_assert_uint_eq(vif_counter(d->vif, VIF_RX_PACKETS), 3);
+	ck_assert_uint_eq(vif_counter(d->vif, VIF_RX_GSO), 1);
+	ck_assert(transmit(c, d, 5000));
+	turn(c);
+	turn(d);
+	expect_seq(d, seq);
+}
+END_TEST
+
+/* Who is to blame is told apart: the guest's own slot, and nobody's page. */
+START_TEST(spoilt_and_no_slot)
+{
+	struct lan_guest *d;
+
+	lan.deaf = true;
+	d = lan_add(&lan, "lan", NULL);
+	transmit_spoilt(a, d);
+	ck_assert(transmit(c, d, 3000));
+	turn(a);
+	turn(c);
+	usernet_post_gref(d->u, 999999);
+	usernet_post(d->u, 1);
+	usernet_push(d->u);
+	turn(d);
+	ck_assert_int_eq(usernet_receive(d->u, &got), 1);
+	ck_assert_uint_eq(got.errors, 1);
+	ck_assert_int_eq(usernet_receive(d->u, &got), 0);
+	ck_assert_uint_eq(lan_count(d, SWITCH_RX_DROP_GRANT), 1);
+	ck_assert_uint_gt(vif_counter(d->vif, VIF_RX_GRANT_ERRORS), 0);
+	ck_assert(transmit(c, d, 3000));
+	turn(c);
+	turn(d);
+	expect_seq(d, seq);
 }
 END_TEST
 
@@ -423,6 +529,8 @@ Suite *switch_bad_suite(void)
 	tcase_add_test(tc, sender_goes_away);
 	tcase_add_test(tc, sender_is_destroyed);
 	tcase_add_test(tc, grants_that_are_none);
+	tcase_add_test(tc, spoilt_in_the_middle);
+	tcase_add_test(tc, spoilt_and_no_slot);
 	tcase_add_test(tc, slots_that_are_none);
 	tcase_add_test(tc, header_changed_after_the_check);
 	tcase_add_loop_test(tc, garbage_in_shared_memory, 0, 2);
