@@ -9,7 +9,7 @@
  *	attach		puts the new disk into the system (scans partitions)
  *	replay		submits again what must be split anew (recover.c)
  *	regroup		gives the disk as many hardware queues as rings
- *	watchdog	cuts the rings of a broken or stalled backend (close.c)
+ *	watchdog	cuts the rings of a backend that broke or vanished (close.c)
  *	resume		of the driver, after a restore or a migration
  *	interrupt	takes responses (complete.c); so do poll and timeout
  *
@@ -146,7 +146,6 @@ struct xpv_blk_queue {
 	struct xpv_blk_slot *slot;  /* lock; by id */
 	unsigned int free_slot;	    /* lock; an id, or the ring's entries */
 	u32 life;		    /* lock; grows when the queue opens */
-	u32 seen;		    /* watchdog: responses at its last look */
 	/* dev->mutex, constant while open */
 	void *memory;		    /* NULL: there is no channel */
 	grant_ref_t ring_ref[XPV_BLK_MAX_PAGES];
@@ -161,7 +160,7 @@ struct xpv_blk_queue {
 
 enum xpv_blk_flag {
 	XPV_BLK_BROKEN,	 /* the backend broke the protocol: no more I/O */
-	XPV_BLK_CLOSING, /* close() is under way */
+	XPV_BLK_CLOSING, /* close() is under way; cleared under mutex */
 	XPV_BLK_ADDED,	 /* the disk is in the system */
 };
 
@@ -286,7 +285,6 @@ int xpv_blk_read_sectors(struct xpv_blk *dev, u64 *sectors);
 
 /* close.c */
 void xpv_blk_close(struct xpv_blk *dev, bool orderly);
-void xpv_blk_watch(struct xpv_blk *dev);
 void xpv_blk_watchdog(struct work_struct *work);
 void xpv_blk_break(struct xpv_blk_queue *q, const char *why);
 

@@ -121,6 +121,9 @@ void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate)
 	lockdep_assert_held(&q->dev->mutex);
 	if (!q->memory)
 		return;
+	/* what was answered before the end is answered */
+	if (fate == XPV_BLK_FAIL)
+		xpv_blk_reap(q);
 	spin_lock_irq(&q->lock);
 	q->open = false;
 	done = recall(q, fate);

@@ -7,64 +7,49 @@
 
 #include "blkfront.h"
 
-/*
- * A backend that has requests and answers none for so long, while we wait for
- * them in order to close, is taken for dead. xl waits 10 s for a detach.
- */
-#define STALL_MS      8000
+/* While we wait for requests: how often we look who is to answer them. */
+#define LOOK_MS       500
 /* How long we leave it the chance to unmap the ring before we free it. */
 #define UNMAP_MS      1000
 #define UNMAP_POLL_MS 20
 
-/* Did a queue's requests make no progress since the last look? */
-static bool stalled(struct xpv_blk_queue *q)
+/*
+ * Nobody is left to answer. A backend that is merely slow is waited for, as
+ * long as it takes: it still works on the pages of its requests, and what it
+ * was told to write may yet be written. Whoever cannot wait takes its nodes
+ * away (xl block-detach --force).
+ */
+static bool gone(struct xpv_blk *dev)
 {
-	bool stuck;
-
-	spin_lock_irq(&q->lock);
-	stuck = q->open && q->ring.req_pushed != q->ring.rsp_cons &&
-		q->ring.rsp_cons == q->seen;
-	q->seen = q->ring.rsp_cons;
-	spin_unlock_irq(&q->lock);
-	return stuck;
+	switch (xenbus_read_driver_state(dev->xbdev->otherend)) {
+	case XenbusStateConnected:
+	case XenbusStateClosing:
+		return false;
+	default:
+		return true;
+	}
 }
 
-static bool any_stalled(struct xpv_blk *dev)
-{
-	bool any = false;
-	unsigned int i;
-
-	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
-		any |= stalled(&dev->queue[i]);
-	return any;
-}
-
-/* A close is coming: see that nobody waits for the backend for ever. */
-void xpv_blk_watch(struct xpv_blk *dev)
+/* Until the close is over: see that nobody waits for a backend that is none. */
+static void watch(struct xpv_blk *dev)
 {
 	set_bit(XPV_BLK_CLOSING, &dev->flags);
-	any_stalled(dev);
-	queue_delayed_work(system_unbound_wq, &dev->watchdog,
-			   msecs_to_jiffies(STALL_MS));
+	mod_delayed_work(system_unbound_wq, &dev->watchdog, 0);
 }
 
 void xpv_blk_watchdog(struct work_struct *work)
 {
 	struct xpv_blk *dev =
 		container_of(work, struct xpv_blk, watchdog.work);
-	bool broken = test_bit(XPV_BLK_BROKEN, &dev->flags);
+	bool closing;
 
 	mutex_lock(&dev->mutex);
-	if (broken || any_stalled(dev)) {
-		if (!broken)
-			dev_err(&dev->xbdev->dev,
-				"%s: the backend answers no more: giving up\n",
-				dev->number.name);
+	closing = test_bit(XPV_BLK_CLOSING, &dev->flags);
+	if (test_bit(XPV_BLK_BROKEN, &dev->flags) || (closing && gone(dev)))
 		xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
-	} else if (test_bit(XPV_BLK_CLOSING, &dev->flags)) {
+	else if (closing)
 		queue_delayed_work(system_unbound_wq, &dev->watchdog,
-				   msecs_to_jiffies(STALL_MS));
-	}
+				   msecs_to_jiffies(LOOK_MS));
 	mutex_unlock(&dev->mutex);
 }
 
@@ -110,30 +95,24 @@ static void leave(struct xpv_blk *dev)
 	unsigned int waited;
 
 	xenbus_frontend_closed(dev->xbdev);
-	for (waited = 0; waited < UNMAP_MS; waited += UNMAP_POLL_MS) {
-		switch (xenbus_read_driver_state(dev->xbdev->otherend)) {
-		case XenbusStateConnected:
-		case XenbusStateClosing:
-			msleep(UNMAP_POLL_MS);
-			break;
-		default:
-			return;
-		}
-	}
+	for (waited = 0; waited < UNMAP_MS && !gone(dev);
+	     waited += UNMAP_POLL_MS)
+		msleep(UNMAP_POLL_MS);
 }
 
 /* By step, or by remove() when step is no more: never by two at once. */
 void xpv_blk_close(struct xpv_blk *dev, bool orderly)
 {
-	xpv_blk_watch(dev);
+	watch(dev);
 	prepare(dev);
 	remove_disk(dev, orderly);
-	clear_bit(XPV_BLK_CLOSING, &dev->flags);
 	leave(dev);
 
 	mutex_lock(&dev->mutex);
 	xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
 	xpv_blk_disk_drop(dev);
+	/* from here on a resume finds nothing that it could bring back */
+	clear_bit(XPV_BLK_CLOSING, &dev->flags);
 	mutex_unlock(&dev->mutex);
 	/* last: a response may have broken a queue until it was shut */
 	cancel_delayed_work_sync(&dev->watchdog);

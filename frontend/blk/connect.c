@@ -77,8 +77,6 @@ void xpv_blk_step(struct work_struct *work)
 
 	action = xpv_front_action((enum xpv_state)xbdev->state,
 				  (enum xpv_state)back);
-	/* an event that promised a close may be out of date */
-	clear_bit(XPV_BLK_CLOSING, &dev->flags);
 	switch (action) {
 	case XPV_DO_PUBLISH:
 		take_step(dev, xpv_blk_publish);
@@ -101,16 +99,11 @@ void xpv_blk_step(struct work_struct *work)
 	}
 }
 
+/* @back may be out of date already; step reads it anew. */
 void xpv_blk_otherend_changed(struct xenbus_device *xbdev,
 			      enum xenbus_state back)
 {
 	struct xpv_blk *dev = dev_get_drvdata(&xbdev->dev);
-	enum xpv_action action;
 
-	action = xpv_front_action((enum xpv_state)xbdev->state,
-				  (enum xpv_state)back);
-	/* step may be waiting for I/O that will never be done now */
-	if (action == XPV_DO_CLOSE || action == XPV_DO_CLOSED)
-		xpv_blk_watch(dev);
 	queue_work(system_unbound_wq, &dev->step);
 }

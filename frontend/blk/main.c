@@ -124,7 +124,6 @@ static void remove(struct xenbus_device *xbdev)
 {
 	struct xpv_blk *dev = dev_get_drvdata(&xbdev->dev);
 
-	xpv_blk_watch(dev); /* step may be waiting for a dead backend */
 	cancel_work_sync(&dev->step);
 	xpv_blk_close(dev, true);
 	xpv_blk_number_release(dev);
