@@ -74,17 +74,18 @@ int ipc_recv(int sock, struct ipc_msg *msg, int *fds)
 	};
 	ssize_t len = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
 	unsigned int n;
+	bool ours;
 
 	if (len < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	if (len == 0)
 		return -EPIPE;
 	n = collect_fds(&hdr, fds);
-	if (len != sizeof(*msg) || hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ||
-	    msg->type == IPC_NONE || msg->type >= IPC_TYPES) {
-		while (n)
-			close(fds[--n]);
-		return -EPROTO;
-	}
-	return (int)n;
+	ours = len == sizeof(*msg) && !(hdr.msg_flags & MSG_TRUNC) &&
+	       msg->type != IPC_NONE && msg->type < IPC_TYPES;
+	if (ours && !(hdr.msg_flags & MSG_CTRUNC))
+		return (int)n;
+	while (n)
+		close(fds[--n]);
+	return ours ? -EMFILE : -EPROTO;
 }

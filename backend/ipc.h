@@ -194,7 +194,8 @@ int ipc_send(int sock, const struct ipc_msg *msg, const int *fds,
 /*
  * Receive one message. Returns the number of descriptors put into
  * fds[IPC_MAX_FDS] (close-on-exec, the caller's to close), or -EAGAIN,
- * -EPIPE (peer gone), -EPROTO (not a message of ours; nothing is kept).
+ * -EPIPE (peer gone), -EPROTO (not a message of ours; nothing is kept),
+ * -EMFILE (*msg is one, but there was no room for the descriptors with it).
  */
 int ipc_recv(int sock, struct ipc_msg *msg, int *fds);
 

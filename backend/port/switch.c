@@ -61,6 +61,7 @@ void switch_link_broken(struct switch_link *link)
 	if (link->broken)
 		return;
 	link->broken = true;
+	mail_set_open(&link->rx, false);
 	sp->counter[SWITCH_LINKS_BROKEN]++;
 	loop_del(sp->loop, &link->woken);
 }
@@ -181,6 +182,10 @@ void switch_unlink(struct switch_port *sp, uint32_t id)
 {
 	struct switch_link *link;
 
+	/* What nobody will pull is not to be posted, and waited for. */
+	SWITCH_FOREACH(link, sp)
+		if (id == SWITCH_ALL_PEERS || link->peer.id == id)
+			mail_set_open(&link->rx, false);
 	if (id == SWITCH_ALL_PEERS)
 		switch_quiesce(sp);
 	for (unsigned int i = SWITCH_LINKS; i--;) {
@@ -197,7 +202,7 @@ void switch_set_open(struct switch_port *sp, bool open)
 
 	sp->open = open;
 	SWITCH_FOREACH(link, sp)
-		mail_set_open(&link->rx, open);
+		mail_set_open(&link->rx, open && !link->broken);
 }
 
 /*

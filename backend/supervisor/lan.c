@@ -20,10 +20,19 @@ struct lan {
 	LIST_ENTRY(lan) next;
 };
 
+/*
+ * A link that one of us has no memory or no descriptors for is tried again,
+ * so often and so long after.
+ */
+#define LINK_TRIES	30u
+#define LINK_RETRY_USEC 1000000u
+
 /* Between two ports that are up. The descriptors go when both are told. */
 struct lan_link {
 	struct lan_port *end[2];
 	bool told[2];
+	unsigned int failures;
+	uint64_t not_before; /* it is tried again; monotonic microseconds */
 	int fds[SWITCH_LINK_FDS]; /* memory, eventfds of either end */
 	LIST_ENTRY(lan_link) next;
 };
@@ -78,8 +87,10 @@ static int open_link(struct lan_link *link)
 	for (unsigned int i = 1; i < SWITCH_LINK_FDS; i++)
 		link->fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (unsigned int i = 0; i < SWITCH_LINK_FDS; i++)
-		if (link->fds[i] < 0)
+		if (link->fds[i] < 0) {
+			close_fds(link);
 			return -EMFILE;
+		}
 	return 0;
 }
 
@@ -93,12 +104,6 @@ static void make_link(struct lan_port *a, struct lan_port *b)
 	memset(link->fds, 0xff, sizeof(link->fds));
 	link->end[0] = a;
 	link->end[1] = b;
-	if (open_link(link)) {
-		device_log(a->dev, LOG_ERR, "no link to %s: %s", b->dev->name,
-			   strerror(errno));
-		free_link(link);
-		return;
-	}
 	device_schedule(b->dev);
 }
 
@@ -148,16 +153,52 @@ static void up(struct lan_port *port)
 			make_link(port, other);
 }
 
+static uint64_t now_usec(struct supervisor *sv)
+{
+	uint64_t now = 0;
+
+	sd_event_now(sv->event, CLOCK_MONOTONIC, &now);
+	return now;
+}
+
 static struct lan_link *untold(const struct lan_port *port, unsigned int *side)
 {
+	uint64_t now = now_usec(port->dev->sv);
 	struct lan_link *link;
 
 	LIST_FOREACH(link, &port->lan->links, next) {
 		*side = link->end[1] == port;
-		if (link->end[*side] == port && !link->told[*side])
+		if (link->end[*side] == port && !link->told[*side] &&
+		    link->not_before <= now)
 			return link;
 	}
 	return NULL;
+}
+
+static void told(struct lan_link *link, unsigned int side)
+{
+	link->told[side] = true;
+	if (link->told[0] && link->told[1])
+		close_fds(link);
+}
+
+/* Until it is given up: the two then talk when one of them comes anew. */
+static void link_failed(struct lan_link *link, unsigned int side,
+			const char *text)
+{
+	struct device *dev = link->end[side]->dev;
+	bool last = ++link->failures >= LINK_TRIES;
+
+	if (last || link->failures == 1)
+		device_log(dev, LOG_ERR, "no link to %s%s: %.200s",
+			   link->end[!side]->dev->name,
+			   last ? ", and no more tries" : "", text);
+	if (last) {
+		told(link, side);
+		return;
+	}
+	link->not_before = now_usec(dev->sv) + LINK_RETRY_USEC;
+	devices_retry(dev->sv);
 }
 
 static void introduce(struct lan_link *link, unsigned int side,
@@ -218,7 +259,11 @@ int lan_tend(struct lan_port *port, struct ipc_msg *msg, int *fds,
 		up(port);
 	if (port->nr_gone)
 		return forget(port, port->gone[port->nr_gone - 1], msg);
-	link = untold(port, &side);
+	while ((link = untold(port, &side))) {
+		if (link->fds[0] >= 0 || !open_link(link))
+			break;
+		link_failed(link, side, strerror(EMFILE));
+	}
 	if (!link)
 		return 0;
 	port->asking = link;
@@ -229,6 +274,7 @@ int lan_tend(struct lan_port *port, struct ipc_msg *msg, int *fds,
 void lan_answered(struct lan_port *port, const struct ipc_reply *reply)
 {
 	struct lan_link *link = port->asking;
+	unsigned int side = link && link->end[1] == port;
 
 	if (reply->error == -ENODEV) {
 		/* Not the worker of this device, after all. */
@@ -236,12 +282,11 @@ void lan_answered(struct lan_port *port, const struct ipc_reply *reply)
 	} else if (reply->request == IPC_UNLINK) {
 		forgotten(port);
 	} else if (reply->request == IPC_LINK && link) {
-		if (reply->error)
-			device_log(port->dev, LOG_ERR, "%.200s", reply->text);
-		link->told[link->end[1] == port] = true;
-		if (link->told[0] && link->told[1])
-			close_fds(link);
 		port->asking = NULL;
+		if (reply->error)
+			link_failed(link, side, reply->text);
+		else
+			told(link, side);
 	}
 }
 

@@ -461,6 +461,7 @@ static void serve_control(struct loop_source *src, uint32_t events)
 	struct worker *w = src->owner;
 	struct ipc_msg msg;
 	int fds[IPC_MAX_FDS];
+	struct reason why;
 	int n, got;
 
 	if (events & EPOLLOUT)
@@ -475,6 +476,11 @@ static void serve_control(struct loop_source *src, uint32_t events)
 			log_line("domain %u: a message that is none was "
 				 "ignored",
 				 w->domid);
+			continue;
+		}
+		if (got == -EMFILE) {
+			reason_set(&why, "too many descriptors are open");
+			reply(w, msg.dev, msg.type, got, &why);
 			continue;
 		}
 		if (got < 0) {

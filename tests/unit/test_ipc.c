@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,6 +171,28 @@ START_TEST(not_a_message)
 }
 END_TEST
 
+/* Descriptors that there is no room for: what it was is known all the same. */
+START_TEST(no_room_for_descriptors)
+{
+	int given[2] = {STDERR_FILENO, STDERR_FILENO};
+	struct ipc_msg msg = message(), got;
+	unsigned int before = open_fds();
+	int fds[IPC_MAX_FDS], top = dup(STDERR_FILENO);
+	struct rlimit old, few;
+
+	close(top);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = (rlim_t)top + 1; /* for one of them */
+	ck_assert_int_eq(ipc_send(sock[0], &msg, given, 2), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(ipc_recv(sock[1], &got, fds), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	ck_assert_mem_eq(&got, &msg, sizeof(msg));
+	ck_assert_uint_eq(open_fds(), before);
+}
+END_TEST
+
 Suite *ipc_suite(void)
 {
 	Suite *s = suite_create("ipc");
@@ -178,6 +201,7 @@ Suite *ipc_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, message_and_descriptors_arrive);
 	tcase_add_test(tc, too_many_descriptors);
+	tcase_add_test(tc, no_room_for_descriptors);
 	tcase_add_test(tc, nobody_there);
 	tcase_add_test(tc, last_words);
 	tcase_add_test(tc, full_socket_does_not_block);

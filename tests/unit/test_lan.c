@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -349,6 +351,61 @@ START_TEST(supervisor_dies)
 }
 END_TEST
 
+static bool complained(void *arg)
+{
+	(void)arg;
+	return host_log_lines(&host, "no link to") > 0;
+}
+
+/*
+ * How many descriptors a worker may have; 0: as many as ever. Only who has its
+ * identity may always say so.
+ */
+static void allow_files(pid_t worker, unsigned int n)
+{
+	struct rlimit limit;
+	char path[64], line[128];
+	unsigned int uid = 0;
+	pid_t child;
+	FILE *file;
+	int status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", worker);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file) &&
+	       sscanf(line, "Uid: %u", &uid) != 1)
+		;
+	fclose(file);
+	child = fork();
+	if (!child) {
+		if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid) ||
+		    prlimit(worker, RLIMIT_NOFILE, NULL, &limit))
+			_exit(1);
+		limit.rlim_cur = n ? n : limit.rlim_max;
+		_exit(prlimit(worker, RLIMIT_NOFILE, &limit, NULL) ? 1 : 0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+/* b's worker has no descriptors left for a link, and then it has. */
+START_TEST(link_fails_at_first)
+{
+	add(a, "lan");
+	add(b, "lan");
+	wait_link(a, b);
+	allow_files(worker_of(b->domid), 3);
+	add(c, "lan");
+	wait_link(a, c);
+	ck_assert(wait_until(complained, NULL, PATIENCE));
+	allow_files(worker_of(b->domid), 0);
+	wait_link(b, c);
+	wait_link(c, b);
+	ck_assert_uint_eq(host_log_lines(&host, "no link to"), 1);
+}
+END_TEST
+
 START_TEST(bad_bridges)
 {
 	static const char *const bad[] = {"lan.4095", "no/name", "l:x"};
@@ -505,6 +562,7 @@ Suite *lan_suite(void)
 	tcase_add_test(tc, worker_dies_in_the_middle);
 	tcase_add_test(tc, guest_goes_under_load);
 	tcase_add_test(tc, supervisor_dies);
+	tcase_add_test(tc, link_fails_at_first);
 	tcase_add_test(tc, bad_bridges);
 	if (host_has_taps()) {
 		tcase_add_test(tc, uplink_leads_out_and_in);

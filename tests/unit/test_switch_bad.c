@@ -137,6 +137,22 @@ START_TEST(unlinked_is_not_claimed)
 }
 END_TEST
 
+/* Who looks at a link no more takes nothing over it, and says so. */
+START_TEST(unlinked_is_closed)
+{
+	lan_unlink(b, a);
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 2);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_CLOSED), 1);
+	switch_unlink(c->port, SWITCH_ALL_PEERS);
+	ck_assert(transmit(a, c, 8000));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 2);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_CLOSED), 2);
+}
+END_TEST
+
 /* None of what was on our stack gets to the other worker. */
 START_TEST(fragments_that_are_none)
 {
@@ -519,6 +535,7 @@ Suite *switch_bad_suite(void)
 	tcase_add_test(tc, worker_that_does_not_pull);
 	tcase_add_test(tc, stalls_again_and_again);
 	tcase_add_test(tc, unlinked_is_not_claimed);
+	tcase_add_test(tc, unlinked_is_closed);
 	tcase_add_test(tc, fragments_that_are_none);
 	tcase_add_test(tc, no_turns_for_nothing);
 	tcase_add_test(tc, mailbox_is_full);
