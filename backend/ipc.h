@@ -84,6 +84,9 @@ struct ipc_vbd_attach {
 	/* A flush has failed since the toolstack made the disk, a negative
 	 * errno: none succeeds any more. */
 	int32_t flush_error;
+	/* Behind the disk comes a file of an int32_t, which is set to the
+	 * flush_error to come before the guest hears of it. */
+	bool latch;
 	char target[IPC_TEXT]; /* for the log */
 };
 

@@ -135,6 +135,9 @@ struct device_class {
 	void (*step)(struct device *dev);
 	/* Close, remove and forget what prepare() and attach() made. */
 	void (*release)(struct device *dev);
+	/* The toolstack has removed it, or made it anew: so goes what would
+	 * have outlived us. May be NULL. */
+	void (*forget)(struct device *dev);
 };
 
 extern const struct device_class vbd_class;

@@ -16,7 +16,9 @@
 
 #define WORKER_FILE "worker-%u"
 #define DEVICE_FILE "device-%u-%u-%u"
+#define FLUSH_FILE  "flush-%u-%u"
 #define PATH_BYTES  4096
+#define MAX_ERRNO   4095
 
 static void worker_path(char path[PATH_BYTES], struct supervisor *sv,
 			uint32_t domid)
@@ -117,6 +119,48 @@ int record_stats(struct supervisor *sv, const struct device_key *key)
 	unlink(path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
+}
+
+static void flush_path(char path[PATH_BYTES], struct supervisor *sv,
+		       const struct device_key *key)
+{
+	snprintf(path, PATH_BYTES, "%s/" FLUSH_FILE, sv->run_dir, key->domid,
+		 key->handle);
+}
+
+/* A worker writes there: any number may be found. */
+static int32_t errno_of(int32_t found)
+{
+	return found < 0 && found >= -MAX_ERRNO ? found : found ? -EIO : 0;
+}
+
+int record_flush(struct supervisor *sv, const struct device_key *key,
+		 int32_t *error)
+{
+	char path[PATH_BYTES];
+	int32_t found = 0;
+	int fd;
+
+	flush_path(path, sv, key);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	/* What is written now a worker cannot find full later. */
+	if (pread(fd, &found, sizeof(found), 0) != sizeof(found) &&
+	    pwrite(fd, &found, sizeof(found), 0) != sizeof(found)) {
+		close(fd);
+		return -ENOSPC;
+	}
+	*error = errno_of(found);
+	return fd;
+}
+
+void record_forget_flush(struct supervisor *sv, const struct device_key *key)
+{
+	char path[PATH_BYTES];
+
+	flush_path(path, sv, key);
+	unlink(path);
 }
 
 void record_forget_device(struct supervisor *sv, const struct device_key *key)

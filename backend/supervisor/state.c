@@ -138,6 +138,8 @@ static void init(struct device *dev)
 			return;
 		}
 		dev->class->release(dev);
+		if (dev->class->forget)
+			dev->class->forget(dev);
 		dev->failed = false;
 	} else if (!dev->online || dev->failed) {
 		return;
@@ -301,10 +303,13 @@ static void vanish(struct device *dev)
 		return;
 	}
 	err = device_forget_error(dev, 0);
-	if (err)
+	if (err) {
 		put_off(dev, err);
-	else
-		device_free(dev);
+		return;
+	}
+	if (dev->class->forget)
+		dev->class->forget(dev);
+	device_free(dev);
 }
 
 /* True: go on. */

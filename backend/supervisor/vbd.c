@@ -10,6 +10,7 @@
 #include "blkif.h"
 #include "device.h"
 #include "keys.h"
+#include "record.h"
 
 /* ---- the host's side ---- */
 
@@ -29,9 +30,22 @@ static int vbd_prepare(struct device *dev, struct reason *why)
 	return err == -EINVAL ? 0 : err;
 }
 
+static void close_latch(struct device *dev)
+{
+	if (dev->vbd.latch > 0)
+		close(dev->vbd.latch);
+	dev->vbd.latch = 0;
+}
+
 static void vbd_release(struct device *dev)
 {
+	close_latch(dev);
 	vbd_close_disk(dev);
+}
+
+static void vbd_forget(struct device *dev)
+{
+	record_forget_flush(dev->sv, &dev->key);
 }
 
 static uint32_t at_most(uint32_t value, uint32_t limit)
@@ -90,21 +104,40 @@ static int fill_size(struct device *dev, struct ipc_vbd_attach *a,
 	return err;
 }
 
+/* What a worker has latched is there, although nobody was told. */
+static int read_latch(struct device *dev, int32_t *error)
+{
+	int fd = record_flush(dev->sv, &dev->key, error);
+
+	close_latch(dev);
+	if (fd < 0) {
+		device_log(dev, LOG_ERR, "no place for a flush error: %s",
+			   strerror(-fd));
+		return fd;
+	}
+	dev->vbd.latch = fd;
+	return 0;
+}
+
 /* Of an earlier worker, or told to an earlier supervisor. */
 static int fill_health(struct device *dev, struct ipc_vbd_attach *a,
 		       struct reason *why)
 {
-	uint32_t error;
-	int err = key_u32(dev->sv->hyper, dev->back, XPV_KEY_FLUSH_ERROR,
-			  &error, why);
-	const union ipc_notice notice = {
-		.vbd = {.flush_error = err ? 0 : -(int32_t)error},
-	};
+	union ipc_notice notice = {0};
+	uint32_t told;
+	int err = key_u32(dev->sv->hyper, dev->back, XPV_KEY_FLUSH_ERROR, &told,
+			  why);
 
-	a->flush_error = notice.vbd.flush_error;
 	if (!err)
-		vbd_noticed(dev, &notice);
-	return err;
+		err = read_latch(dev, &notice.vbd.flush_error);
+	if (err)
+		return err;
+	if (told)
+		notice.vbd.flush_error = -(int32_t)told;
+	a->flush_error = notice.vbd.flush_error;
+	a->latch = true;
+	vbd_noticed(dev, &notice);
+	return 0;
 }
 
 static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
@@ -134,7 +167,8 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->engine = (uint8_t)vbd->options.engine;
 	snprintf(a->target, sizeof(a->target), "%s", vbd->path);
 	fds[0] = d->target.fd;
-	*nr_fds = 1;
+	fds[1] = vbd->latch;
+	*nr_fds = 2;
 	return 0;
 }
 
@@ -427,4 +461,5 @@ const struct device_class vbd_class = {
 	.answered = vbd_resized,
 	.noticed = vbd_noticed,
 	.release = vbd_release,
+	.forget = vbd_forget,
 };

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* ---- what the disks of a guest share ---- */
@@ -199,7 +200,7 @@ static int check_target(const struct ipc_vbd_attach *a, const int *fds,
 
 	if (is_null(a, nr_fds))
 		return 0;
-	if (nr_fds != 1) {
+	if (nr_fds != 1u + a->latch) {
 		reason_set(why, "%u descriptors for one disk", nr_fds);
 		return -EINVAL;
 	}
@@ -207,6 +208,21 @@ static int check_target(const struct ipc_vbd_attach *a, const int *fds,
 	return check_size(a->sectors, end > 0 ? (uint64_t)end : 0, why);
 }
 
+static int map_latch(struct vbd *vbd, int fd)
+{
+	void *page = mmap(NULL, sizeof(*vbd->latch), PROT_READ | PROT_WRITE,
+			  MAP_SHARED, fd, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	vbd->latch = page;
+	return 0;
+}
+
+/*
+ * Called before what failed is answered. Whoever is killed from here on,
+ * worker, supervisor or both: the disk's next worker flushes nothing.
+ */
 static void storage_changed(void *owner, const struct storage_health *health)
 {
 	struct vbd *vbd = owner;
@@ -215,6 +231,8 @@ static void storage_changed(void *owner, const struct storage_health *health)
 			.flush_error = health->flush_error},
 	};
 
+	if (vbd->latch && health->flush_error)
+		*vbd->latch = health->flush_error;
 	worker_notice(vbd->worker, vbd->id, &notice);
 }
 
@@ -296,13 +314,19 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = ENOMEM;
 		return NULL;
 	}
-	vbd->storage = open_storage(vbd, a, fds, nr_fds, why);
+	if (a->latch && map_latch(vbd, fds[1]))
+		reason_set(why, "flush latch: %s", strerror(errno));
+	else
+		vbd->storage = open_storage(vbd, a, fds, nr_fds, why);
 	if (!vbd->storage) {
 		err = errno;
 		vbd_detach(vbd);
 		errno = err;
 		return NULL;
 	}
+	/* It is mapped. */
+	if (a->latch)
+		close(fds[1]);
 	return vbd;
 }
 
@@ -407,6 +431,8 @@ void vbd_detach(struct vbd *vbd)
 
 	loop_work_del(w->loop, &vbd->work);
 	storage_close(vbd->storage);
+	if (vbd->latch)
+		munmap(vbd->latch, sizeof(*vbd->latch));
 	free(vbd);
 	common_put(w);
 }

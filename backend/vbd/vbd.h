@@ -115,6 +115,7 @@ struct vbd {
 	struct ipc_device id;
 	struct vbd_common *common;
 	struct storage *storage;
+	int32_t *latch; /* see ipc_vbd_attach; NULL: there is none */
 	struct xpv_blk_limits limits;
 	struct loop_work work;
 	enum vbd_state state;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A disk whose ways a test decides: the one file of a file system (FUSE) that
+ * a process of ours serves. It fails to flush, and holds writes as long as it
+ * likes, as a device does that hangs: nothing that a process does, nor its
+ * death, takes back a request that was handed over.
+ */
+#ifndef XPV_TESTS_BADFS_H
+#define XPV_TESTS_BADFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BADFS_BYTES (1u << 20)
+
+/* Shared with the process that serves. */
+struct badfs_control {
+	int sync_error; /* of the next one; then it is 0 again */
+	unsigned int syncs;
+	bool hold; /* writes */
+	unsigned int held;
+	unsigned int allocates; /* ranges to make or to drop */
+	uint64_t longest; /* of these, bytes */
+	unsigned char data[BADFS_BYTES];
+};
+
+struct badfs {
+	struct badfs_control *c;
+	char dir[256], disk[256];
+	pid_t server;
+};
+
+/* The caller has a mount namespace of its own. False: no FUSE here. */
+bool badfs_start(struct badfs *fs, const char *dir);
+void badfs_stop(struct badfs *fs);
+
+#endif
