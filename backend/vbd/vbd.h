@@ -238,7 +238,11 @@ static inline struct iovec *request_iov(struct vbd_request *rq)
 
 static inline uint8_t *request_data(struct vbd_request *rq)
 {
-	return rq->mem + (size_t)request_table_pages(rq) * XPV_PAGE_SIZE;
+	/* All of its pages may be mapped: then it has none, and C adds not
+	 * even nothing to NULL. */
+	return rq->mem ? rq->mem +
+				 (size_t)request_table_pages(rq) * XPV_PAGE_SIZE
+		       : NULL;
 }
 
 _Static_assert(XPV_BLKIF_SEG_SIZE % 8 == 0 &&
