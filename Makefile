@@ -46,6 +46,8 @@ FRONT_SRC  := $(wildcard frontend/user/*.c)
 TOOL_SRC   := $(wildcard xenstore-tools/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
 BENCH_SRC  := $(wildcard tests/bench/*.c)
+FUZZ	   := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
+FUZZ_SRC   := $(wildcard tests/fuzz/common/*.c)
 WORKER_SRC := backend/worker/main.c
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -78,6 +80,12 @@ $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(PROGRAMS) $(B)/unit $(B)/bench:
 	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
+
+# The supervisor's parts as a library, to be fuzzed.
+$(B)/sup.a: $(call obj,$(filter-out %/main.c,$(SUP_SRC)))
+FUZZERS := $(FUZZ:%=$(B)/fuzz-%)
+$(FUZZERS): $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring.a
+	$(CC) $(OUR_LD) -fsanitize=fuzzer $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
@@ -170,6 +178,17 @@ bench: deps
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
 
+# Targets of libFuzzer; T=seconds for each of them.
+FUZZ_TREE := B=build/fuzz CC=clang SAN=address,undefined \
+	     CFLAGS='-O1 -g -fsanitize=fuzzer-no-link -fno-sanitize-recover=all'
+T ?= 60
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz:
+	@tests/needs.sh check
+	@$(MAKE) --no-print-directory -s $(FUZZ_TREE) fuzzers
+	@tests/fuzz/run.sh $(T)
+
 # Peers that break the protocol, for scenarios of the lab.
 BAD_PEERS := $(B)/bad-backend $(B)/bad-netback
 $(B)/bad-backend: $(call obj,tests/hostile/bad_backend.c tests/hostile/peer.c) $(B)/ring.a
@@ -221,5 +240,6 @@ help:
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json'
+	@echo 'fuzz T=60        each libFuzzer target for T seconds'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-full: all of them, hours; lab-shell: a console there'
 	@echo 'lint, deps, clean'

@@ -111,6 +111,12 @@ part_unit() {
 # what runs threads or processes over shared memory
 TSAN_SUITES=(ring storage)
 
+# What is kept of the fuzzer's inputs, and a few seconds of new ones.
+part_fuzz() {
+	step build-fuzz make -s -j"$JOBS" fuzz T=0 || return
+	tests fuzz tests/fuzz/run.sh 10
+}
+
 part_lint() { tests lint tests/lint.sh; }
 
 part_model() {
@@ -138,7 +144,7 @@ part_lab() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(build modules lint model unit bench lab)
+((${#parts[@]})) || parts=(build modules lint model unit fuzz bench lab)
 for part in "${parts[@]}"; do
 	declare -F "part_$part" >/dev/null || {
 		echo "check.sh: no part '$part': expected$(declare -F | sed -n 's/^declare -f part_/ /p' | tr -d '\n')" >&2

@@ -26,7 +26,7 @@ files '*.c' '*.h' ':!frontend/blk' ':!frontend/net' ':!frontend/compat.h' | xarg
 
 files | while read -r f; do
 	case $f in
-	COPYING | .gitignore | dom0-config/deb/changelog | *README.md | *.conf.example | tests/xen/host/stubs/*) continue ;;
+	COPYING | .gitignore | dom0-config/deb/changelog | *README.md | *.conf.example | tests/xen/host/stubs/* | tests/fuzz/corpus/*) continue ;;
 	frontend/*) want='GPL-2\.0-only' ;;
 	ring/*) want='GPL-2\.0-only OR MIT' ;;
 	*) want='MIT' ;;
