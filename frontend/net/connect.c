@@ -119,17 +119,14 @@ static void close_device(struct xpv_net_device *dev)
 }
 
 /*
- * The backend has let go of the rings. If it was we who closed, for another
- * number of queues, this is where we start anew.
+ * We are closed and the backend has let go of the rings. If it was we who
+ * closed, for another number of queues, this is where we start anew.
  */
-static void backend_closed(struct xpv_net_device *dev)
+static void both_closed(struct xpv_net_device *dev)
 {
-	struct xenbus_device *xbdev = dev->xbdev;
-
 	xpv_net_disconnect(dev);
-	if (xbdev->state == XenbusStateClosed &&
-	    test_and_clear_bit(XPV_NET_RECONNECT, &dev->flags))
-		xenbus_switch_state(xbdev, XenbusStateInitialising);
+	if (test_and_clear_bit(XPV_NET_RECONNECT, &dev->flags))
+		xenbus_switch_state(dev->xbdev, XenbusStateInitialising);
 }
 
 void xpv_net_backend_changed(struct xenbus_device *xbdev,
@@ -159,7 +156,12 @@ void xpv_net_backend_changed(struct xenbus_device *xbdev,
 	}
 	if (back == XPV_STATE_RECONFIGURED)
 		schedule_delayed_work(&dev->headroom_work, 0);
-	if (back == XPV_STATE_CLOSED || back == XPV_STATE_UNKNOWN)
-		backend_closed(dev);
+	/*
+	 * A state that cannot be read closes nothing: while we are connected,
+	 * the backend may be at work on the rings, and be seen again.
+	 */
+	if (xbdev->state == XenbusStateClosed &&
+	    (back == XPV_STATE_CLOSED || back == XPV_STATE_UNKNOWN))
+		both_closed(dev);
 	xpv_net_follow_carrier(dev, back);
 }

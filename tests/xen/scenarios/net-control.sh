@@ -34,6 +34,20 @@ assert_match "$(guest_run a 'ethtool -g eth0')" 'RX:[[:space:]]*256' "rings"
 combined=$(guest_run a 'ethtool -l eth0' | awk '/^Combined/ { now = $2 } END { print now }')
 assert_equal "$(guest_run a 'ls -d /sys/class/net/eth0/queues/rx-* | wc -l')" "$combined" "queues"
 
+# A state that cannot be read for a moment: no carrier, but rings that are there when it can. xpvd would write it anew,
+# so it sleeps meanwhile; its worker does not.
+carrier() { [[ $(guest_run a "cat /sys/class/net/eth0/carrier") = "$1" ]]; }
+state=/local/domain/0/backend/vif/$id/0/state
+# shellcheck disable=SC2154
+[[ $back = stock ]] || kill -STOP "$(cat /run/lab-xpvd.pid)"
+xenstore-rm "$state"
+wait_until 10 carrier 0 || fail "the carrier stays on under a backend without a state"
+xenstore-write "$state" 4
+wait_until 10 carrier 1 || fail "the carrier does not come back with the backend's state"
+[[ $back = stock ]] || kill -CONT "$(cat /run/lab-xpvd.pid)"
+guest_ping a 192.168.77.1
+tcp_from_guest a 192.168.77.1 1
+
 if offered feature-dynamic-multicast-control; then
 	guest_create b --vif xenbr0
 	guest_address b eth0 192.168.77.3/24
