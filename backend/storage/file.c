@@ -129,13 +129,16 @@ static bool is_full(ssize_t result)
 	return result == -ENOSPC || result == -EDQUOT;
 }
 
-static bool wait_for_space(struct file *f, struct storage_io *io, int error)
+static void found_no_space(struct file *f, struct storage_io *io, int error)
 {
-	if (f->config.full != STORAGE_FULL_PAUSE || f->giving_up)
-		return false;
-	space_wait(&f->space, io);
-	set_waiting(f, error);
-	return true;
+	if (f->config.full != STORAGE_FULL_PAUSE) {
+		finish(f, io, error);
+	} else if (f->giving_up) {
+		finish(f, io, -ECANCELED);
+	} else {
+		space_wait(&f->space, io);
+		set_waiting(f, error);
+	}
 }
 
 static bool grows(const struct storage_io *io)
@@ -151,8 +154,10 @@ static void file_finished(void *owner, struct storage_io *io, ssize_t result)
 		f->engine->ops->submit(f->engine, io);
 		return;
 	}
-	if (is_full(result) && grows(io) && wait_for_space(f, io, (int)result))
+	if (is_full(result) && grows(io)) {
+		found_no_space(f, io, (int)result);
 		return;
+	}
 	switch (io->op) {
 	case STORAGE_FLUSH:
 		flushed(f, io, result);
@@ -235,7 +240,7 @@ static bool file_kick(struct storage *s)
 			finish(f, io, -EIO);
 			refused = true;
 		} else if (io->held && f->giving_up) {
-			finish(f, io, -ENOSPC);
+			finish(f, io, -ECANCELED);
 			refused = true;
 		} else if (io->op == STORAGE_FLUSH && !flushes(f)) {
 			finish(f, io, f->health.flush_error);

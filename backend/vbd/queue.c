@@ -115,6 +115,12 @@ static void let_go(struct vbd_request *rq)
 	}
 }
 
+void queue_leave(struct vbd_request *rq)
+{
+	let_go(rq);
+	rq->queue->vbd->unfinished--;
+}
+
 static void put_response(const struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;

@@ -76,6 +76,10 @@ static void done(struct storage_io *io, int error)
 	struct vbd *vbd = rq->queue->vbd;
 
 	vbd->in_storage--;
+	if (error == -ECANCELED && vbd->state == VBD_LEAVING) {
+		queue_leave(rq);
+		return;
+	}
 	if (error) {
 		/*
 		 * Only a discard may be "not supported": told so of a flush,

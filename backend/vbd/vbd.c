@@ -113,6 +113,11 @@ static bool take(struct vbd *vbd)
 	return start_barrier(vbd) || found;
 }
 
+static bool is_closing(const struct vbd *vbd)
+{
+	return vbd->state == VBD_CLOSING || vbd->state == VBD_LEAVING;
+}
+
 static bool vbd_run(struct loop_work *work)
 {
 	struct vbd *vbd = work->owner;
@@ -125,7 +130,7 @@ static bool vbd_run(struct loop_work *work)
 	for (i = 0; i < vbd->nr_queues; i++)
 		queue_push(&vbd->queue[i]);
 
-	if (vbd->state == VBD_CLOSING && !vbd->in_storage) {
+	if (is_closing(vbd) && !vbd->in_storage) {
 		teardown(vbd);
 		worker_disconnected(vbd->worker, vbd->id);
 		found = true;
@@ -398,7 +403,7 @@ int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
 	return err;
 }
 
-void vbd_disconnect(struct vbd *vbd)
+void vbd_disconnect(struct vbd *vbd, bool leave)
 {
 	unsigned int i;
 
@@ -407,7 +412,7 @@ void vbd_disconnect(struct vbd *vbd)
 	storage_give_up(vbd->storage, true);
 	if (vbd->in_storage) {
 		/* Its memory is theirs until they are done: vbd_run() waits. */
-		vbd->state = VBD_CLOSING;
+		vbd->state = leave ? VBD_LEAVING : VBD_CLOSING;
 		return;
 	}
 	teardown(vbd);

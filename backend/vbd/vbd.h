@@ -108,6 +108,7 @@ enum vbd_state {
 	VBD_CONNECTED,
 	VBD_BROKEN, /* the worker knows; takes nothing any more */
 	VBD_CLOSING, /* waits for the storage */
+	VBD_LEAVING, /* the same, and another worker will go on */
 };
 
 struct vbd {
@@ -165,6 +166,8 @@ bool queue_arm(struct vbd_queue *q);
 void queue_abandon(struct vbd_queue *q);
 /* Finished with request->status: answered and freed when its turn comes. */
 void queue_respond(struct vbd_request *rq);
+/* Neither it nor what follows it on its ring is answered. */
+void queue_leave(struct vbd_request *rq);
 
 /* ---- request.c: one request ---- */
 

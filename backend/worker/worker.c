@@ -197,13 +197,13 @@ static struct device *find(struct worker *w, struct ipc_device id)
 	return NULL;
 }
 
-static void disconnect(struct device *dev)
+static void disconnect(struct worker *w, struct device *dev)
 {
 	if (dev->disconnecting)
 		return;
 	dev->disconnecting = true;
 	if (dev->id.class == IPC_VBD)
-		vbd_disconnect(dev->vbd);
+		vbd_disconnect(dev->vbd, w->priv->shutdown);
 	else if (dev->id.class == IPC_VIF)
 		vif_disconnect(dev->vif);
 	else
@@ -251,7 +251,7 @@ static bool settle_run(struct loop_work *work)
 		after = LIST_NEXT(dev, next);
 		tell(p->w, dev);
 		if (dev->broken || p->shutdown)
-			disconnect(dev);
+			disconnect(p->w, dev);
 		if (dev->settled) {
 			settle_device(p->w, dev);
 			found = true;
@@ -394,9 +394,9 @@ static int change_link(struct device *dev, const struct ipc_msg *msg,
  * A request on a device that exists; a LINK takes over @fds. -EINPROGRESS: it
  * is answered when settled.
  */
-static int device_request(struct device *dev, const struct ipc_msg *msg,
-			  const int *fds, unsigned int nr_fds,
-			  struct reason *why)
+static int device_request(struct worker *w, struct device *dev,
+			  const struct ipc_msg *msg, const int *fds,
+			  unsigned int nr_fds, struct reason *why)
 {
 	if (dev->pending != IPC_NONE) {
 		reason_set(why, "device %u is still disconnecting",
@@ -409,7 +409,7 @@ static int device_request(struct device *dev, const struct ipc_msg *msg,
 	case IPC_DISCONNECT:
 	case IPC_DETACH:
 		dev->pending = msg->type;
-		disconnect(dev);
+		disconnect(w, dev);
 		return -EINPROGRESS;
 	case IPC_RESIZE:
 		if (dev->id.class == IPC_VBD)
@@ -444,7 +444,7 @@ static void serve_request(struct worker *w, const struct ipc_msg *msg,
 		if (!err)
 			nr_fds = 0; /* the device's now */
 	} else if ((dev = find(w, msg->dev))) {
-		err = device_request(dev, msg, fds, nr_fds, &why);
+		err = device_request(w, dev, msg, fds, nr_fds, &why);
 		if (!err && msg->type == IPC_LINK)
 			nr_fds = 0;
 	} else {

@@ -29,7 +29,10 @@ int worker_init(struct worker *w, uint16_t domid, struct hyper *hyper,
 		int control);
 /* Serve until told to stop, or until there is no one left to serve. */
 int worker_run(struct worker *w);
-/* Disconnect and detach everything, then make worker_run() return. */
+/*
+ * Disconnect and detach everything, then make worker_run() return. Guests that
+ * are connected are served on by the next worker.
+ */
 void worker_shutdown(struct worker *w);
 /* After worker_run(); what is still connected is dropped where it stands. */
 void worker_fini(struct worker *w);
@@ -50,7 +53,8 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		       const int *fds, unsigned int nr_fds, struct reason *why);
 int vbd_connect(struct vbd *vbd, const struct ipc_vbd_connect *c,
 		struct reason *why);
-void vbd_disconnect(struct vbd *vbd);
+/* @leave: the guest goes on; what only waits stays unanswered on its ring. */
+void vbd_disconnect(struct vbd *vbd, bool leave);
 int vbd_resize(struct vbd *vbd, uint64_t sectors, struct reason *why);
 void vbd_detach(struct vbd *vbd);
 

@@ -218,7 +218,7 @@ void script_turns(void)
 
 void script_stop(void)
 {
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	ck_assert_uint_eq(script.vbd->common->buffers.in_use, 0);
 	ck_assert_uint_eq(script.vbd->common->mapped_pages, 0);

@@ -531,6 +531,38 @@ START_TEST(full_pauses)
 }
 END_TEST
 
+static bool worker_changed(void *arg)
+{
+	pid_t pid;
+
+	return host_workers(&host, &pid, 1) && pid != *(pid_t *)arg;
+}
+
+/* A worker that is asked to go leaves what waits to the next one. */
+START_TEST(full_outlives_worker)
+{
+	struct xpv_blk_response rsp[2];
+	struct attach a;
+	struct vdev d = connected_and_waiting(&a);
+	pid_t pid;
+
+	/* Done, but behind the one that waits. */
+	submit(&a, 2, XPV_BLKIF_READ, 0);
+	ck_assert_uint_eq(host_workers(&host, &pid, 1), 1);
+	kill(pid, SIGTERM);
+	ck_assert(wait_until(worker_changed, &pid, 5000));
+	expect_part(&d, XPV_KEY_CONDITION, "No space left on device");
+	ck_assert_int_eq(userblk_reap(a.fe, 0, rsp, 2), 0);
+	ck_assert_int_eq(truncate(full.hog, 0), 0);
+	for (unsigned int n = 0; n < 2; n++) {
+		ck_assert_int_eq(userblk_wait(a.fe, WAIT), 1);
+		ck_assert_int_eq(userblk_reap(a.fe, 0, rsp, 1), 1);
+		ck_assert_int_eq(rsp[0].status, XPV_BLKIF_OKAY);
+	}
+	expect(&d, XPV_KEY_CONDITION, NULL);
+}
+END_TEST
+
 /* Nothing waits for space that is asked to go. */
 START_TEST(full_goes)
 {
@@ -670,6 +702,7 @@ Suite *disks_suite(void)
 	tcase_add_checked_fixture(c, setup_mounts, teardown_full);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, full_pauses);
+	tcase_add_test(c, full_outlives_worker);
 	tcase_add_test(c, full_goes);
 	tcase_add_test(c, full_fails);
 	suite_add_tcase(s, c);

@@ -158,7 +158,7 @@ static void begin(unsigned int seed, enum storage_cache cache)
 
 static void end(void)
 {
-	vbd_disconnect(vbd);
+	vbd_disconnect(vbd, false);
 	for (int i = 0; i < 1000 && vbd->state != VBD_IDLE; i++)
 		ck_assert_int_eq(loop_turn(worker.loop, false), 0);
 	ck_assert_int_eq(vbd->state, VBD_IDLE);

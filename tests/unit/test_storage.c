@@ -573,10 +573,10 @@ START_TEST(full_gives_up)
 	storage_give_up(storage, true);
 	ck_assert(storage_arm(storage));
 	wait_for(2);
-	ck_assert_int_eq(results[0], -ENOSPC);
+	ck_assert_int_eq(results[0], -ECANCELED);
 	ck_assert_int_eq(health.waiting, 0);
 	/* And what comes then does not wait. */
-	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), -ENOSPC);
+	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), -ECANCELED);
 	storage_give_up(storage, false);
 	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
 	storage_kick(storage);

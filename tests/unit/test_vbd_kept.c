@@ -609,7 +609,7 @@ START_TEST(disconnect_unmaps)
 	round_trip(0, 200);
 	script_ask(0, 1, XPV_BLKIF_READ, 0, 11);
 	script_turns();
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	/* The storage still writes there. */
 	ck_assert_int_eq(script.vbd->state, VBD_CLOSING);
 	ck_assert_uint_eq(script.unmaps, 0);
@@ -635,7 +635,7 @@ START_TEST(broken_unmaps)
 	script_turns();
 	ck_assert_int_eq(script.vbd->state, VBD_BROKEN);
 	script_answer_all(stamp);
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	ck_assert_uint_eq(script.unmaps, script.maps + 1);
 	userblk_reset(script.fe);
@@ -655,7 +655,7 @@ START_TEST(waiting_ones_let_go)
 	script_turns();
 	i = script_submitted();
 	ck_assert_uint_lt(i, 12);
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	script_answer_all(NULL);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	userblk_reset(script.fe);
@@ -663,7 +663,7 @@ START_TEST(waiting_ones_let_go)
 	script_ask(0, 1, XPV_BLKIF_READ, 0, 1);
 	script_ask(0, 2, XPV_BLKIF_WRITE_BARRIER, 0, 3);
 	script_turns();
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	script_answer_all(NULL);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	userblk_reset(script.fe);

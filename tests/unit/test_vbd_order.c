@@ -313,7 +313,7 @@ START_TEST(disconnect_waits)
 	ask(12, XPV_BLKIF_WRITE_BARRIER, 1);
 	script_turns();
 	i = script_submitted();
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	ck_assert_int_eq(script.vbd->state, VBD_CLOSING);
 	ck_assert_int_eq(userblk_free(script.fe), -EBUSY);
 	while (i) {
@@ -342,7 +342,7 @@ START_TEST(disconnect_under_barrier)
 	ask(3, XPV_BLKIF_READ, 1);
 	script_turns();
 	ck_assert_uint_eq(script_submitted(), 1);
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	script_answer(STORAGE_READ, 1, 0);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	ck_assert_uint_eq(script_submitted(), 0);

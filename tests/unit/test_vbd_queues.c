@@ -136,7 +136,7 @@ START_TEST(disconnect_under_barrier)
 	script_turns();
 	script_ask(2, 3, XPV_BLKIF_READ, 0, 1);
 	script_turns();
-	vbd_disconnect(script.vbd);
+	vbd_disconnect(script.vbd, false);
 	script_answer(STORAGE_READ, 1, 0);
 	ck_assert_int_eq(script.vbd->state, VBD_IDLE);
 	ck_assert_uint_eq(script_submitted(), 0);
