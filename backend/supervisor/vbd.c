@@ -54,8 +54,9 @@ static uint32_t at_most(uint32_t value, uint32_t limit)
 }
 
 /*
- * What was offered once stands in the store for as long as the device does,
- * also when it was another backend's offer, of more than we can do.
+ * What was offered stands in the store for as long as the device does, also
+ * when it was another backend's offer, of more than we can do, or a
+ * supervisor's before us, whose options we have not read.
  */
 static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
 		      struct reason *why)
@@ -75,9 +76,11 @@ static int read_offer(struct device *dev, struct ipc_vbd_attach *a,
 	a->max_queues = (uint16_t)at_most(queues, IPC_MAX_QUEUES);
 	a->max_ring_order = (uint8_t)at_most(order, XPV_BLKIF_MAX_RING_ORDER);
 	a->max_indirect = (uint16_t)at_most(indirect, XPV_BLKIF_MAX_SEGS);
-	a->persistent = dev->vbd.options.persistent;
-	return key_flag(h, dev->back, XPV_KEY_DIRECT_IO_SAFE,
-			&a->direct_io_safe, why);
+	err = key_flag(h, dev->back, XPV_KEY_FEATURE_PERSISTENT, &a->persistent,
+		       why);
+	return err ? err
+		   : key_flag(h, dev->back, XPV_KEY_DIRECT_IO_SAFE,
+			      &a->direct_io_safe, why);
 }
 
 /* What a guest that is connected was told of the size stays so. */
@@ -261,7 +264,6 @@ static int vbd_publish(struct device *dev, uint32_t tx)
 		{XPV_KEY_INFO, flags},
 		{XPV_KEY_FEATURE_FLUSH, 1},
 		{XPV_KEY_FEATURE_BARRIER, 1},
-		{XPV_KEY_FEATURE_PERSISTENT, dev->vbd.options.persistent},
 		{XPV_KEY_FEATURE_DISCARD, dev->vbd.discard},
 	};
 	const struct entry discard[] = {

@@ -112,15 +112,22 @@ static void expect_part(struct vdev *d, enum xpv_key key, const char *part)
 	expect_that((struct expectation){d, xpv_key(key), part, false});
 }
 
-static void front_connect(struct attach *a, struct vdev *d)
+static const struct userblk_config plain = {.data_pages = 64};
+
+static void front_connect_as(struct attach *a, struct vdev *d,
+			     const struct userblk_config *config)
 {
-	static const struct userblk_config config = {.data_pages = 64};
-	struct userblk *fe = userblk_new(guest, &config);
+	struct userblk *fe = userblk_new(guest, config);
 
 	ck_assert_ptr_nonnull(fe);
 	ck_assert(!fronts[0] || !fronts[1]);
 	fronts[fronts[0] != NULL] = fe;
 	ck_assert_int_eq(attach_begin(a, fe, d->front, WAIT), 0);
+}
+
+static void front_connect(struct attach *a, struct vdev *d)
+{
+	front_connect_as(a, d, &plain);
 }
 
 static void end(struct attach *a)
@@ -282,6 +289,38 @@ START_TEST(options_of_the_host)
 	expect(&d, XPV_KEY_MAX_INDIRECT, "128");
 	front_connect(&a, &d);
 	ck_assert_int_eq(call(&a, XPV_BLKIF_WRITE, 8), XPV_BLKIF_OKAY);
+}
+END_TEST
+
+static bool has_worker(void *arg)
+{
+	pid_t pid;
+
+	(void)arg;
+	return host_workers(&host, &pid, 1) == 1;
+}
+
+/* A frontend takes up what was offered by a supervisor that is no more. */
+START_TEST(offer_of_another_supervisor)
+{
+	const struct userblk_config config = {.data_pages = 1,
+					      .persistent = true};
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct attach a;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	expect(&d, XPV_KEY_FEATURE_PERSISTENT, "1");
+	vdev_hotplug(&d, host.disk);
+	ck_assert(wait_until(has_worker, NULL, 5000));
+	host_stop_xpvd(&host, SIGKILL);
+	/* What it would offer is not what it did. */
+	write_config("[disk]\npersistent = off\n");
+	host_start_xpvd(&host);
+	front_connect_as(&a, &d, &config);
+	expect(&d, XPV_KEY_FEATURE_PERSISTENT, "1");
+	ck_assert_int_eq(call(&a, XPV_BLKIF_WRITE, 0), XPV_BLKIF_OKAY);
+	/* Its page stays mapped. */
+	ck_assert_int_eq(guest->ops->unshare(guest, a.fe->data, 1), -EBUSY);
 }
 END_TEST
 
@@ -689,6 +728,7 @@ Suite *disks_suite(void)
 	tcase_add_test(c, more_than_offered);
 	tcase_add_test(c, bad_options);
 	tcase_add_test(c, options_of_the_host);
+	tcase_add_test(c, offer_of_another_supervisor);
 	tcase_add_test(c, bad_config_stops_xpvd);
 	tcase_add_test(c, drive_waits_for_a_disc);
 	tcase_add_test(c, many_disks);
