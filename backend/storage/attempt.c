@@ -43,9 +43,18 @@ static void plan_zeroes(const struct storage_io *io, struct attempt *a)
 	}
 }
 
+uint64_t attempt_discard_piece(const struct storage_io *io)
+{
+	uint64_t offset = io->offset + (io->length - io->left);
+
+	return smaller(io->left,
+		       ENGINE_DISCARD_PIECE - offset % ENGINE_DISCARD_PIECE);
+}
+
 /* Of a device, a hole would be punched by writing zeroes. */
 static void plan_discard(const struct storage_io *io, struct attempt *a)
 {
+	a->length = attempt_discard_piece(io);
 	if (io->device) {
 		a->call = ATTEMPT_DISCARD;
 		a->secure = io->secure;

@@ -12,6 +12,9 @@
 #include "storage.h"
 
 #define ENGINE_THREADS 4
+/* Bytes that are discarded in one call, and the boundaries where it is cut:
+ * whole granules, whatever power of two the device's is. */
+#define ENGINE_DISCARD_PIECE (128u << 20)
 
 /* The system call that comes next for a request. */
 struct attempt {
@@ -33,6 +36,8 @@ struct attempt {
 };
 
 void attempt_plan(const struct storage_io *io, struct attempt *a);
+/* As much of a discard as its next attempt is for. */
+uint64_t attempt_discard_piece(const struct storage_io *io);
 /* Carry it out here and now: a result or a negative errno. */
 ssize_t attempt_run(int fd, const struct attempt *a);
 

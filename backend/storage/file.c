@@ -7,6 +7,8 @@
  * - After a failed fsync the kernel forgets which pages were lost: from then
  *   on every flush fails, for as long as the file is open.
  * - A write for which there is no space waits for it, unless it is to fail.
+ * - A discard may be of the whole disk, and is done in pieces, one at a time:
+ *   nobody has to wait for all of it, nor the end of the disk.
  * - A file that somebody shrank is not grown again by our writes, or what was
  *   cut off would read as zeroes without an error.
  */
@@ -31,6 +33,8 @@ struct file {
 	struct storage_health health; /* flush_error: latched */
 	bool giving_up; /* nothing waits for space */
 	struct space space;
+	struct storage_queue discards; /* that have pieces to be done */
+	bool discarding; /* one is */
 	unsigned int writes; /* in the queue below */
 	struct storage_queue queue; /* submitted, not kicked yet */
 };
@@ -118,10 +122,42 @@ static void zeroed(struct file *f, struct storage_io *io, ssize_t result)
 	}
 }
 
-static int discarded(ssize_t result)
+static void next_discard(struct file *f)
 {
-	return result == -ENODEV || result == -ENOTTY ? -EOPNOTSUPP
-						      : (int)result;
+	struct storage_io *io = STAILQ_FIRST(&f->discards);
+
+	if (!io || f->discarding || f->giving_up)
+		return;
+	STAILQ_REMOVE_HEAD(&f->discards, next);
+	f->discarding = true;
+	f->engine->ops->submit(f->engine, io);
+}
+
+static void discarded(struct file *f, struct storage_io *io, ssize_t result)
+{
+	f->discarding = false;
+	if (!result)
+		io->left -= attempt_discard_piece(io);
+	if (!result && io->left)
+		STAILQ_INSERT_TAIL(&f->discards, io, next);
+	else if (result == -ENODEV || result == -ENOTTY)
+		finish(f, io, -EOPNOTSUPP);
+	else
+		finish(f, io, (int)result);
+	next_discard(f);
+}
+
+static bool drop_discards(struct file *f)
+{
+	struct storage_io *io;
+	bool found = false;
+
+	while ((io = STAILQ_FIRST(&f->discards))) {
+		STAILQ_REMOVE_HEAD(&f->discards, next);
+		finish(f, io, -ECANCELED);
+		found = true;
+	}
+	return found;
 }
 
 static bool is_full(ssize_t result)
@@ -166,7 +202,7 @@ static void file_finished(void *owner, struct storage_io *io, ssize_t result)
 		zeroed(f, io, result);
 		break;
 	case STORAGE_DISCARD:
-		finish(f, io, discarded(result));
+		discarded(f, io, result);
 		break;
 	default:
 		transferred(f, io, result);
@@ -245,10 +281,15 @@ static bool file_kick(struct storage *s)
 		} else if (io->op == STORAGE_FLUSH && !flushes(f)) {
 			finish(f, io, f->health.flush_error);
 			refused = true;
+		} else if (io->op == STORAGE_DISCARD) {
+			STAILQ_INSERT_TAIL(&f->discards, io, next);
 		} else {
 			f->engine->ops->submit(f->engine, io);
 		}
 	}
+	if (f->giving_up)
+		refused |= drop_discards(f);
+	next_discard(f);
 	return f->engine->ops->kick(f->engine) || refused;
 }
 
@@ -256,7 +297,8 @@ static bool file_arm(struct storage *s)
 {
 	struct file *f = (struct file *)s;
 
-	return f->engine->ops->arm(f->engine) || space_ready(&f->space);
+	return f->engine->ops->arm(f->engine) || space_ready(&f->space) ||
+	       (f->giving_up && !STAILQ_EMPTY(&f->discards));
 }
 
 static void file_give_up(struct storage *s, bool on)
@@ -321,6 +363,7 @@ struct storage *storage_file_over(struct loop *loop, struct engine *engine,
 	f->health.flush_error = config->flush_error;
 	space_init(&f->space, loop);
 	f->is_block = S_ISBLK(st.st_mode);
+	STAILQ_INIT(&f->discards);
 	STAILQ_INIT(&f->queue);
 	return &f->storage;
 }

@@ -70,8 +70,8 @@ struct storage_ops {
 	bool (*arm)(struct storage *s);
 	/* Bytes, as they are now: 0 if that cannot be told. */
 	uint64_t (*size)(struct storage *s);
-	/* While @on, nothing waits for space: what would is done with
-	 * -ECANCELED, what does so with the next kick. */
+	/* While @on, nothing waits for space, and no discard goes on: what
+	 * would is done with -ECANCELED, what does so with the next kick. */
 	void (*give_up)(struct storage *s, bool on);
 	/* Only when nothing is in flight. */
 	void (*close)(struct storage *s);

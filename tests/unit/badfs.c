@@ -135,20 +135,6 @@ static void release_held(struct server *s)
 	}
 }
 
-static void serve_allocate(struct server *s)
-{
-	const struct fuse_fallocate_in *in = (const void *)s->rq.body;
-
-	/* Behind the end one tries whether there is such a thing. */
-	if (in->offset + in->length <= BADFS_BYTES) {
-		s->c->allocates++;
-		if (in->length > s->c->longest)
-			s->c->longest = in->length;
-		memset(s->c->data + in->offset, 0, in->length);
-	}
-	answer(s, s->rq.in.unique, 0, NULL, 0);
-}
-
 static void serve_sync(struct server *s)
 {
 	int error = s->c->sync_error;
@@ -184,9 +170,6 @@ static void serve(struct server *s)
 			hold(s);
 		else
 			serve_write(s, &s->rq);
-		break;
-	case FUSE_FALLOCATE:
-		serve_allocate(s);
 		break;
 	case FUSE_FSYNC:
 		serve_sync(s);

@@ -9,7 +9,6 @@
 #define XPV_TESTS_BADFS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #define BADFS_BYTES (1u << 20)
@@ -20,8 +19,6 @@ struct badfs_control {
 	unsigned int syncs;
 	bool hold; /* writes */
 	unsigned int held;
-	unsigned int allocates; /* ranges to make or to drop */
-	uint64_t longest; /* of these, bytes */
 	unsigned char data[BADFS_BYTES];
 };
 

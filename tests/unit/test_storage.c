@@ -457,6 +457,68 @@ START_TEST(errors_stay_alone)
 }
 END_TEST
 
+#define PIECE ((uint64_t)ENGINE_DISCARD_PIECE)
+
+static void answer_on_large(const ssize_t *answers)
+{
+	ck_assert_int_eq(ftruncate(file, 8 * (off_t)PIECE), 0);
+	answer(answers);
+}
+
+static void ck_seen(unsigned int n, uint64_t offset, uint64_t length)
+{
+	ck_assert_uint_gt(script.nr_seen, n);
+	ck_assert_int_eq(script.seen[n].mode,
+			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+	ck_assert_uint_eq(script.seen[n].offset, offset);
+	ck_assert_uint_eq(script.seen[n].length, length);
+}
+
+/* In pieces, and whoever comes does not wait for the last of them. */
+START_TEST(discard_in_pieces)
+{
+	static const ssize_t answers[] = {0, -EINTR, 4096, 0, 0, 0};
+	struct request big, small, r;
+
+	answer_on_large(answers);
+	submit(&big, STORAGE_DISCARD, 4096, NULL, 2 * PIECE);
+	submit(&small, STORAGE_DISCARD, 7 * PIECE, NULL, 512);
+	storage_kick(storage);
+	submit(&r, STORAGE_READ, 0, in, 4096);
+	wait_for(3);
+	ck_seen(0, 4096, PIECE - 4096);
+	ck_seen(1, 7 * PIECE, 512);
+	ck_assert_ptr_eq(script.seen[2].buf, in);
+	ck_seen(3, 7 * PIECE, 512);
+	ck_seen(4, PIECE, PIECE);
+	ck_seen(5, 2 * PIECE, 4096);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(results[i], 0);
+}
+END_TEST
+
+START_TEST(discard_gives_up)
+{
+	static const ssize_t answers[] = {0, 0, -EIO};
+	struct request r[3];
+
+	answer_on_large(answers);
+	for (int i = 0; i < 3; i++)
+		submit(&r[i], STORAGE_DISCARD, 0, NULL, 8 * PIECE);
+	storage_kick(storage);
+	ck_assert_uint_eq(script.nr_seen, 1);
+	storage_give_up(storage, true);
+	/* What the engine has is done; the rest does not begin. */
+	wait_for(3);
+	ck_assert_uint_eq(script.nr_seen, 2);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(results[i], -ECANCELED);
+	storage_give_up(storage, false);
+	/* One that fails is over. */
+	ck_assert_int_eq(call(STORAGE_DISCARD, 0, NULL, 8 * PIECE), -EIO);
+}
+END_TEST
+
 /* After one lost page no flush can ever promise anything again. */
 START_TEST(failed_flush_latches)
 {
@@ -682,6 +744,8 @@ Suite *storage_suite(void)
 	tcase_add_loop_test(c, read_only, 0, n);
 	tcase_add_test(c, short_transfers);
 	tcase_add_test(c, errors_stay_alone);
+	tcase_add_test(c, discard_in_pieces);
+	tcase_add_test(c, discard_gives_up);
 	tcase_add_test(c, failed_flush_latches);
 	tcase_add_test(c, flush_failed_before);
 	tcase_add_test(c, writethrough);
