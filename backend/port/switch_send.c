@@ -53,7 +53,10 @@ static void fill(const struct switch_packet *pkt, struct mail *mail)
 	memset(mail->pad, 0, sizeof(mail->pad));
 	/* All of it gets into shared memory: none of our stack. */
 	memset(mail->frag, 0, sizeof(mail->frag));
-	memcpy(mail->frag, pkt->frag, pkt->nr_frags * sizeof(*pkt->frag));
+	/* An uplink's packets have none, and no list of them. */
+	if (pkt->nr_frags)
+		memcpy(mail->frag, pkt->frag,
+		       pkt->nr_frags * sizeof(*pkt->frag));
 }
 
 /* 1: the link holds the packet's grants; 0: it needs nothing of them. */
