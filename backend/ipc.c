@@ -70,7 +70,8 @@ int ipc_recv(int sock, struct ipc_msg *msg, int *fds)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = space.bytes,
-		.msg_controllen = sizeof(space.bytes),
+		/* CMSG_SPACE() is aligned, and has room for one more. */
+		.msg_controllen = CMSG_LEN(IPC_MAX_FDS * sizeof(int)),
 	};
 	ssize_t len = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
 	unsigned int n;
