@@ -62,6 +62,38 @@ static unsigned int collect_fds(struct msghdr *hdr, int *fds)
 	return n;
 }
 
+#define MAX_ERRNO 4095 /* the kernel's */
+
+static bool is_error(int32_t error)
+{
+	return error <= 0 && error >= -MAX_ERRNO;
+}
+
+/* It is to be written to logs and nodes: it ends, and on one line. */
+static void tame(char text[IPC_TEXT])
+{
+	text[IPC_TEXT - 1] = '\0';
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ')
+			*text = '?';
+}
+
+/* A worker may be a guest's by now: what it says can be read aloud. */
+static bool sound(struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_REPLY:
+	case IPC_BROKEN:
+		tame(msg->reply.text);
+		return is_error(msg->reply.error);
+	case IPC_NOTICE:
+		return is_error(msg->notice.vbd.waiting) &&
+		       is_error(msg->notice.vbd.flush_error);
+	default:
+		return msg->type != IPC_NONE && msg->type < IPC_TYPES;
+	}
+}
+
 int ipc_recv(int sock, struct ipc_msg *msg, int *fds)
 {
 	union fd_space space;
@@ -83,7 +115,7 @@ int ipc_recv(int sock, struct ipc_msg *msg, int *fds)
 		return -EPIPE;
 	n = collect_fds(&hdr, fds);
 	ours = len == sizeof(*msg) && !(hdr.msg_flags & MSG_TRUNC) &&
-	       msg->type != IPC_NONE && msg->type < IPC_TYPES;
+	       sound(msg);
 	if (ours && !(hdr.msg_flags & MSG_CTRUNC))
 		return (int)n;
 	while (n)
