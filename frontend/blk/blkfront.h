@@ -15,6 +15,10 @@
  *
  * step, attach, replay and regroup may wait for I/O; xenwatch, watchdog and
  * resume may not, and neither may anyone who holds `mutex`.
+ *
+ * step and watchdog read the other end's nodes, whose path a resume changes
+ * before it comes to us: they are freezable work, so that neither is under
+ * way in a suspend. A close that waits too long makes the suspend fail.
  */
 #ifndef XPV_BLKFRONT_H
 #define XPV_BLKFRONT_H

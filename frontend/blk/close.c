@@ -34,7 +34,7 @@ static bool gone(struct xpv_blk *dev)
 static void watch(struct xpv_blk *dev)
 {
 	set_bit(XPV_BLK_CLOSING, &dev->flags);
-	mod_delayed_work(system_unbound_wq, &dev->watchdog, 0);
+	mod_delayed_work(system_freezable_wq, &dev->watchdog, 0);
 }
 
 void xpv_blk_watchdog(struct work_struct *work)
@@ -48,7 +48,7 @@ void xpv_blk_watchdog(struct work_struct *work)
 	if (test_bit(XPV_BLK_BROKEN, &dev->flags) || (closing && gone(dev)))
 		xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
 	else if (closing)
-		queue_delayed_work(system_unbound_wq, &dev->watchdog,
+		queue_delayed_work(system_freezable_wq, &dev->watchdog,
 				   msecs_to_jiffies(LOOK_MS));
 	mutex_unlock(&dev->mutex);
 }
@@ -63,7 +63,7 @@ void xpv_blk_break(struct xpv_blk_queue *q, const char *why)
 		return;
 	dev_alert(&dev->xbdev->dev, "%s disabled: backend broke the protocol: %s\n",
 		  dev->number.name, why);
-	mod_delayed_work(system_unbound_wq, &dev->watchdog, 0);
+	mod_delayed_work(system_freezable_wq, &dev->watchdog, 0);
 }
 
 /* From now on nothing waits: what cannot be sent fails. */

@@ -51,32 +51,26 @@ static int connect(struct xpv_blk *dev)
 	return 0;
 }
 
-static void refresh(struct xpv_blk *dev)
-{
-	mutex_lock(&dev->mutex);
-	xpv_blk_disk_resize(dev);
-	mutex_unlock(&dev->mutex);
-}
-
 /* What a failed step leaves behind is of no use to anyone. */
 static void take_step(struct xpv_blk *dev, int (*step)(struct xpv_blk *dev))
 {
-	mutex_lock(&dev->mutex);
 	if (step(dev))
 		xpv_blk_channels_shut(dev, XPV_BLK_FAIL);
-	mutex_unlock(&dev->mutex);
 }
 
-/* The backend's state is read anew: events may come late and for several. */
-void xpv_blk_step(struct work_struct *work)
+/*
+ * The states are read, and what they ask for is done, under the mutex: a
+ * resume in between takes away what the step would work on. To close, for
+ * which it waits, is left to the caller.
+ */
+static enum xpv_action advance(struct xpv_blk *dev, enum xenbus_state *back)
 {
-	struct xpv_blk *dev = container_of(work, struct xpv_blk, step);
-	struct xenbus_device *xbdev = dev->xbdev;
-	enum xenbus_state back = xenbus_read_driver_state(xbdev->otherend);
 	enum xpv_action action;
 
-	action = xpv_front_action((enum xpv_state)xbdev->state,
-				  (enum xpv_state)back);
+	mutex_lock(&dev->mutex);
+	*back = xenbus_read_driver_state(dev->xbdev->otherend);
+	action = xpv_front_action((enum xpv_state)dev->xbdev->state,
+				  (enum xpv_state)*back);
 	switch (action) {
 	case XPV_DO_PUBLISH:
 		take_step(dev, xpv_blk_publish);
@@ -85,10 +79,25 @@ void xpv_blk_step(struct work_struct *work)
 		take_step(dev, connect);
 		break;
 	case XPV_DO_REFRESH:
-		refresh(dev);
+		xpv_blk_disk_resize(dev);
 		break;
+	default:
+		break;
+	}
+	mutex_unlock(&dev->mutex);
+	return action;
+}
+
+/* The backend's state is read anew: events may come late and for several. */
+void xpv_blk_step(struct work_struct *work)
+{
+	struct xpv_blk *dev = container_of(work, struct xpv_blk, step);
+	enum xenbus_state back;
+
+	switch (advance(dev, &back)) {
 	case XPV_DO_REFUSE:
-		xenbus_dev_fatal(xbdev, -EINVAL, "backend in state %d", back);
+		xenbus_dev_fatal(dev->xbdev, -EINVAL, "backend in state %d",
+				 back);
 		fallthrough;
 	case XPV_DO_CLOSE:
 	case XPV_DO_CLOSED:
@@ -105,5 +114,5 @@ void xpv_blk_otherend_changed(struct xenbus_device *xbdev,
 {
 	struct xpv_blk *dev = dev_get_drvdata(&xbdev->dev);
 
-	queue_work(system_unbound_wq, &dev->step);
+	queue_work(system_freezable_wq, &dev->step);
 }

@@ -47,7 +47,7 @@ int xpv_blk_resume(struct xenbus_device *xbdev)
 	}
 	xenbus_switch_state(xbdev, XenbusStateInitialising);
 	mutex_unlock(&dev->mutex);
-	queue_work(system_unbound_wq, &dev->step);
+	queue_work(system_freezable_wq, &dev->step);
 	return 0;
 }
 
