@@ -192,7 +192,9 @@ struct xpv_blk {
 	struct bio_list bios;	/* bios_lock; to be submitted again */
 	unsigned int ring_order;    /* mutex */
 	struct xpv_blk_shape rings; /* mutex; changes while nothing is sent */
-	struct xpv_blk_shape hw;    /* of tags: disk_make(), then regroup */
+	struct xpv_blk_shape hw;    /* of tags; changes while they are frozen */
+	struct xpv_blk_shape hw_old; /* disk_make() and regroup, for map_queues() */
+	struct xpv_blk_shape hw_new;
 	struct xpv_blk_queue queue[XPV_BLK_MAX_QUEUES];
 };
 

@@ -79,11 +79,12 @@ static int alloc_tags(struct xpv_blk *dev)
 {
 	struct blk_mq_tag_set *tags = &dev->tags;
 
-	dev->hw = dev->rings;
+	dev->hw_old = dev->rings;
+	dev->hw_new = dev->rings;
 	memset(tags, 0, sizeof(*tags));
 	tags->ops = &xpv_blk_mq_ops;
-	tags->nr_hw_queues = xpv_blk_total(dev->hw);
-	tags->nr_maps = dev->hw.poll ? HCTX_TYPE_POLL + 1 : 1;
+	tags->nr_hw_queues = xpv_blk_total(dev->rings);
+	tags->nr_maps = dev->rings.poll ? HCTX_TYPE_POLL + 1 : 1;
 	tags->queue_depth = xpv_blk_ring_entries(dev);
 	tags->numa_node = NUMA_NO_NODE;
 	tags->flags = BLK_MQ_F_SHOULD_MERGE;

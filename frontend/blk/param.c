@@ -4,6 +4,7 @@
  * and poll_queues. Out of range means the nearest that is in it.
  */
 #include <linux/cpumask.h>
+#include <linux/crash_dump.h>
 #include <linux/minmax.h>
 #include <linux/moduleparam.h>
 
@@ -57,5 +58,10 @@ struct xpv_blk_wish xpv_blk_wish(void)
 	/* A ring is a CPU's or is polled; one at least is not polled. */
 	wish.poll_queues = min(poll_queues, XPV_BLK_MAX_QUEUES - 1);
 	wish.irq_queues = min(wish.irq_queues, XPV_BLK_MAX_QUEUES - wish.poll_queues);
+	/* A crash kernel has little memory, and of blk-mq it gets one queue. */
+	if (is_kdump_kernel()) {
+		wish.irq_queues = 1;
+		wish.poll_queues = 0;
+	}
 	return wish;
 }

@@ -89,15 +89,20 @@ static int init_hctx(struct blk_mq_hw_ctx *hctx, void *data, unsigned int index)
 	return 0;
 }
 
-/* CPUs to hardware queues. Of maps there is one, or one a type (disk_make()). */
+/*
+ * CPUs to hardware queues. Of maps there is one, or one a type (disk_make()).
+ * No request is under way here, nor does anyone poll: until now, queue_of()
+ * went by the shape before. If memory lacks for more queues, blk-mq goes back
+ * to as many as there were, and comes once more.
+ */
 static void map_queues(struct blk_mq_tag_set *set)
 {
 	struct blk_mq_queue_map *map = set->map;
 	struct xpv_blk *dev = set->driver_data;
 
-	/* A crash kernel makes do with one queue, whatever we ask for. */
-	map[HCTX_TYPE_DEFAULT].nr_queues = min_t(unsigned int, dev->hw.irq,
-						    set->nr_hw_queues);
+	dev->hw = set->nr_hw_queues == xpv_blk_total(dev->hw_new) ? dev->hw_new :
+								    dev->hw_old;
+	map[HCTX_TYPE_DEFAULT].nr_queues = dev->hw.irq;
 	blk_mq_map_queues(&map[HCTX_TYPE_DEFAULT]);
 	if (set->nr_maps <= HCTX_TYPE_POLL)
 		return;

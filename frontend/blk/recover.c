@@ -8,8 +8,6 @@
  * another kind of flush) goes back to where the block layer cuts bios into
  * requests.
  */
-#include <linux/crash_dump.h>
-
 #include "blkfront.h"
 
 static void pause(struct xpv_blk *dev)
@@ -102,10 +100,11 @@ void xpv_blk_regroup(struct work_struct *work)
 	more.irq = max(dev->rings.irq, dev->hw.irq);
 	/* maps of polled queues cannot be added to a disk that had none */
 	more.poll = dev->hw.poll ? max(dev->rings.poll, dev->hw.poll) : 0;
-	grown = dev->disk && !is_kdump_kernel() &&
-		xpv_blk_total(more) > xpv_blk_total(dev->hw);
-	if (grown)
-		dev->hw = more;
+	grown = dev->disk && xpv_blk_total(more) > xpv_blk_total(dev->hw);
+	if (grown) {
+		dev->hw_old = dev->hw;
+		dev->hw_new = more; /* in force from map_queues() on */
+	}
 	mutex_unlock(&dev->mutex);
 	if (!grown)
 		return;
