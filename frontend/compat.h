@@ -70,10 +70,21 @@ static inline int xpv_disk_set_limits(struct gendisk *disk,
 	return queue_limits_commit_update(disk->queue, &lim);
 }
 
-static inline void xpv_disk_disable_discard(struct gendisk *disk)
+/*
+ * For those who hold requests back. -EBUSY: someone else changes the limits,
+ * and may be waiting, with the lock, until requests end (a write to sysfs).
+ */
+static inline int xpv_disk_try_limits(struct gendisk *disk,
+				      const struct xpv_disk_limits *want)
 {
-	blk_queue_disable_discard(disk->queue);
-	blk_queue_disable_secure_erase(disk->queue);
+	struct request_queue *rq = disk->queue;
+	struct queue_limits lim;
+
+	if (!mutex_trylock(&rq->limits_lock))
+		return -EBUSY;
+	lim = rq->limits;
+	xpv_limits_fill(want, &lim);
+	return queue_limits_commit_update(rq, &lim);
 }
 
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
@@ -111,10 +122,10 @@ static inline struct gendisk *xpv_disk_alloc(struct blk_mq_tag_set *set,
 	return disk;
 }
 
-static inline void xpv_disk_disable_discard(struct gendisk *disk)
+static inline int xpv_disk_try_limits(struct gendisk *disk,
+				      const struct xpv_disk_limits *want)
 {
-	blk_queue_max_discard_sectors(disk->queue, 0);
-	blk_queue_max_secure_erase_sectors(disk->queue, 0);
+	return xpv_disk_set_limits(disk, want); /* there is no lock */
 }
 
 #else

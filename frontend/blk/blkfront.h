@@ -8,7 +8,7 @@
  *	step		the state machine of connect.c, close() included
  *	attach		puts the new disk into the system (scans partitions)
  *	replay		submits again what must be split anew (recover.c)
- *	regroup		gives the disk as many hardware queues as rings
+ *	regroup		gives the disk as many hardware queues as rings, and limits
  *	watchdog	cuts the rings of a backend that broke or vanished (close.c)
  *	resume		of the driver, after a restore or a migration
  *	interrupt	takes responses (complete.c); so do poll and timeout
@@ -177,6 +177,7 @@ struct xpv_blk {
 	bool paused;		/* mutex; queue quiesced until reconnected */
 	bool trusted;		/* mutex; the backend may see whole pages */
 	bool persistent;	/* mutex; we said that we can */
+	bool limits_due;	/* mutex; the disk's are not those of offer yet */
 	struct xpv_blk_number number;
 	struct xpv_blk_offer offer; /* mutex */
 	u8 flush_op;		/* as offered, or less (complete.c) */
@@ -273,6 +274,7 @@ bool xpv_blk_bounce_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 /* device.c */
 int xpv_blk_disk_make(struct xpv_blk *dev);
 int xpv_blk_disk_renew(struct xpv_blk *dev);
+void xpv_blk_disk_settle(struct xpv_blk *dev);
 void xpv_blk_disk_drop(struct xpv_blk *dev);
 void xpv_blk_disk_resize(struct xpv_blk *dev);
 void xpv_blk_attach(struct work_struct *work);

@@ -131,11 +131,33 @@ int xpv_blk_disk_make(struct xpv_blk *dev)
 int xpv_blk_disk_renew(struct xpv_blk *dev)
 {
 	struct xpv_disk_limits limits = limits_of(&dev->offer);
+	int err;
 
 	lockdep_assert_held(&dev->mutex);
 	set_disk_ro(dev->disk, dev->offer.info & XPV_VDISK_READONLY);
 	set_capacity_and_notify(dev->disk, dev->offer.sectors);
-	return xpv_disk_set_limits(dev->disk, &limits);
+	err = xpv_disk_try_limits(dev->disk, &limits);
+	dev->limits_due = err == -EBUSY;
+	return dev->limits_due ? 0 : err;
+}
+
+/*
+ * The limits that renew could not set, now that requests flow again. One that
+ * was cut to the old limits meanwhile is cut anew if need be (recover.c).
+ */
+void xpv_blk_disk_settle(struct xpv_blk *dev)
+{
+	struct xpv_disk_limits limits;
+	bool due;
+
+	mutex_lock(&dev->mutex);
+	limits = limits_of(&dev->offer);
+	due = dev->disk && dev->limits_due;
+	dev->limits_due = false;
+	mutex_unlock(&dev->mutex);
+	if (due && xpv_disk_set_limits(dev->disk, &limits))
+		dev_warn(&dev->xbdev->dev, "%s keeps its limits\n",
+			 dev->number.name);
 }
 
 /* After del_gendisk(), or in its place if the disk never came to that. */

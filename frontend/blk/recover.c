@@ -96,6 +96,7 @@ void xpv_blk_regroup(struct work_struct *work)
 	struct xpv_blk_shape more;
 	bool grown;
 
+	xpv_blk_disk_settle(dev);
 	mutex_lock(&dev->mutex);
 	more.irq = max(dev->rings.irq, dev->hw.irq);
 	/* maps of polled queues cannot be added to a disk that had none */
