@@ -16,7 +16,11 @@ typedef blk_mode_t xpv_blk_mode_t;
 typedef fmode_t xpv_blk_mode_t;
 #endif
 
-/* The limits of a disk that our drivers set. Sizes in bytes if not named. */
+/*
+ * The limits of a disk that our drivers set. Sizes in bytes if not named. A
+ * backend takes segments of whole logical sectors only, and none crosses a
+ * page: callers' buffers are aligned to a logical sector.
+ */
 struct xpv_disk_limits {
 	unsigned int logical_size;
 	unsigned int physical_size;
@@ -40,7 +44,7 @@ static inline void xpv_limits_fill(const struct xpv_disk_limits *want,
 	lim->max_hw_sectors = want->segments * (PAGE_SIZE >> SECTOR_SHIFT);
 	lim->seg_boundary_mask = PAGE_SIZE - 1;
 	lim->max_segment_size = PAGE_SIZE;
-	lim->dma_alignment = SECTOR_SIZE - 1;
+	lim->dma_alignment = want->logical_size - 1; /* see above */
 	lim->max_hw_discard_sectors = want->discard_sectors;
 	lim->max_secure_erase_sectors = want->secure_erase_sectors;
 	lim->discard_granularity = want->discard_granularity;
@@ -101,7 +105,7 @@ static inline int xpv_disk_set_limits(struct gendisk *disk,
 	blk_queue_max_segments(rq, want->segments);
 	blk_queue_segment_boundary(rq, PAGE_SIZE - 1);
 	blk_queue_max_segment_size(rq, PAGE_SIZE);
-	blk_queue_dma_alignment(rq, SECTOR_SIZE - 1);
+	blk_queue_dma_alignment(rq, (int)want->logical_size - 1); /* see above */
 	blk_queue_max_discard_sectors(rq, want->discard_sectors);
 	blk_queue_max_secure_erase_sectors(rq, want->secure_erase_sectors);
 	rq->limits.discard_granularity = want->discard_granularity;

@@ -123,7 +123,8 @@ enum xpv_key_type {
 	X(SECTOR_SIZE, "sector-size", UINT, 512, 4096, 512)                   \
 	X(PHYSICAL_SECTOR_SIZE, "physical-sector-size", UINT, 512, 1048576,   \
 	  512)                                                                \
-	X(INFO, "info", UINT, 0, 7, 0)                                        \
+	/* bits: one that we do not know takes nothing from the others */     \
+	X(INFO, "info", UINT, 0, 4294967295, 0)                               \
 	/* ours: for administrators, and for ourselves when a worker is new */    \
 	X(CONDITION, "condition", TEXT, 0, 1024, XPV_NO_DEFAULT)              \
 	X(FLUSH_ERROR, "flush-error", UINT, 0, 4095, 0)                       \

@@ -67,15 +67,17 @@ int xpv_blk_read_sectors(struct xpv_blk *dev, u64 *sectors)
 static int read_sizes(struct xpv_blk *dev, struct xpv_blk_offer *offer)
 {
 	const char *dir = dev->xbdev->otherend;
-	u64 physical;
+	u64 logical, physical;
 	int err;
 
 	err = xpv_blk_read_sectors(dev, &offer->sectors);
+	/* of a size that we cannot have, 512 is no substitute */
+	err = err ?: xpv_blk_read_key(dev, dir, XPV_KEY_SECTOR_SIZE, &logical);
 	if (err)
 		return err;
-	offer->logical_size = xpv_blk_read_feature(dev, XPV_KEY_SECTOR_SIZE);
-	if (!is_power_of_2(offer->logical_size))
+	if (!is_power_of_2(logical))
 		return -EINVAL;
+	offer->logical_size = (u32)logical;
 
 	offer->physical_size = offer->logical_size;
 	if (xenbus_exists(XBT_NIL, dir, xpv_key(XPV_KEY_PHYSICAL_SECTOR_SIZE)) &&
