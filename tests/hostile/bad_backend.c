@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "blkif.h"
@@ -23,6 +24,8 @@
 #define POLL_US	  2000
 #define STORM	  50000
 #define FAR_AHEAD 5u
+/* xl waits 10 s for a device to close. */
+#define LATE_S 14
 
 struct bad {
 	struct peer peer;
@@ -30,6 +33,9 @@ struct bad {
 	struct xpv_back ring;
 	uint32_t port;
 	bool silent; /* from now on */
+	bool owes; /* an answer to: */
+	struct xpv_blk_request owed;
+	time_t asked; /* to close, at the first look */
 	void *kept; /* a page of the guest's that we do not unmap */
 };
 
@@ -155,6 +161,25 @@ static void silent(struct bad *b, const struct xpv_blk_request *req)
 	b->silent = true;
 }
 
+/* Asked to close, it takes its time with what it was told to do, and does it. */
+static void late(struct bad *b, const struct xpv_blk_request *req)
+{
+	b->owed = *req;
+	b->owes = true;
+}
+
+static void pay(struct bad *b)
+{
+	if (!b->owes)
+		return;
+	if (!b->asked && peer_back_state(&b->peer) == XPV_STATE_CLOSING)
+		b->asked = time(NULL);
+	if (!b->asked || time(NULL) - b->asked < LATE_S)
+		return;
+	answer(b, &b->owed);
+	b->owes = false;
+}
+
 /* Two requests at once, of which the first is answered twice. */
 static void twice(struct bad *b, const struct xpv_blk_request *req)
 {
@@ -198,7 +223,7 @@ static const struct mode {
 	{"mapped", NULL, mapped},     {"storm", NULL, storm},
 	{"silent", NULL, silent},     {"twice", NULL, twice},
 	{"peek", NULL, peek},	      {"offer", bad_offer, NULL},
-	{"huge", huge_offer, answer},
+	{"huge", huge_offer, answer}, {"late", NULL, late},
 };
 
 /* ---- the life of the device ---- */
@@ -264,10 +289,13 @@ static bool life(struct bad *b, const struct mode *mode)
 		if (connected && front < XPV_STATE_CONNECTED)
 			break;
 		serve(b, mode);
+		pay(b);
 		usleep(POLL_US);
 	}
 	peer_put(&b->peer, XPV_KEY_STATE, XPV_STATE_CLOSING);
-	if (!peer_front_reaches(&b->peer, XPV_STATE_CLOSED))
+	/* one that was taken away by force has no state */
+	if (peer_front_state(&b->peer) != XPV_STATE_UNKNOWN &&
+	    !peer_front_reaches(&b->peer, XPV_STATE_CLOSED))
 		return false;
 	/* the page that was kept goes last: the guest had to do without it */
 	if (b->kept)

@@ -82,6 +82,11 @@ unsigned int peer_front_state(struct peer *p)
 	return state_of(p, p->front);
 }
 
+unsigned int peer_back_state(struct peer *p)
+{
+	return state_of(p, p->back);
+}
+
 bool peer_front_reaches(struct peer *p, enum xpv_state state)
 {
 	return reaches(p, p->front, state);

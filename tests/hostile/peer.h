@@ -28,6 +28,7 @@ void peer_put(struct peer *p, enum xpv_key key, unsigned int value);
 void peer_put_text(struct peer *p, enum xpv_key key, const char *value);
 uint32_t peer_get(struct peer *p, enum xpv_key key); /* of the frontend */
 unsigned int peer_front_state(struct peer *p);
+unsigned int peer_back_state(struct peer *p); /* the toolstack writes it too */
 /* The frontend's state; false: it takes too long. */
 bool peer_front_reaches(struct peer *p, enum xpv_state state);
 /* The toolstack's script wants to see us in InitWait until it is done. */

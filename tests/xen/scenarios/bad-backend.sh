@@ -77,14 +77,29 @@ assert_fails guest_run a "test -b /dev/xvdb"
 xl block-detach a xvdb || true
 wait $peer || fail "mode offer: the frontend did not close"
 
-# no answer at all: the detach has its way after a while
+# an answer that takes longer than xl waits: the disk goes when it has come, and no request fails before
+mode=late
+attach late
+wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode late: no xvdb"
+guest_must a "($one_read=520; echo \$? >/run/late) >/dev/null 2>&1 & sleep 1"
+assert_fails timeout 60 xl block-detach a xvdb
+assert_fails guest_run a "test -e /run/late"
+wait $peer || fail "mode late: the frontend did not close"
+assert_equal "$(guest_run a 'cat /run/late')" 0 "mode late: the exit code of a read that was under way"
+wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode late: xvdb stays in the guest"
+assert xl block-detach a xvdb
+
+# no answer at all of a backend that lives: it is waited for until the administrator will not
 mode=silent
 attach silent
 wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode silent: no xvdb"
-guest_must a "dd if=/dev/xvdb of=/dev/null bs=4k skip=512 count=1 iflag=direct >/dev/null 2>&1 &"
-xl block-detach a xvdb || true
-wait $peer || fail "mode silent: the frontend did not close"
+guest_must a "($one_read=520; echo \$? >/run/silent) >/dev/null 2>&1 & sleep 1"
+assert_fails timeout 60 xl block-detach a xvdb
+assert_fails guest_run a "test -e /run/silent"
+assert xl block-detach --force a xvdb
+wait $peer || fail "mode silent: the backend did not close"
 wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode silent: xvdb stays in the guest"
+assert_equal "$(guest_run a 'cat /run/silent')" 1 "mode silent: the exit code of a read that was under way"
 
 assert_equal "$(broken)" "$lines" "lines in the log at the end"
 guest_shutdown a

@@ -22,6 +22,7 @@ bad 'colour=red' 'unknown key "colour"'
 xl block-attach a "$spec,vdev=xvdb,target=file:$WORK/extra?sector-size=4096&cache=writethrough&indirect=32&queues=1"
 wait_until 10 guest_run a "test -b /dev/xvdb" || fail "no xvdb in the guest"
 assert_equal "$(guest_run a 'blockdev --getss /dev/xvdb')" 4096 "sector size in the guest"
+assert_equal "$(guest_run a 'cat /sys/block/xvdb/queue/dma_alignment')" 4095 "alignment of buffers"
 assert_equal "$(guest_run a 'blockdev --getsize64 /dev/xvdb')" $((32 << 20)) "size in the guest"
 assert_equal "$(xenstore-read "$(backend)/feature-max-indirect-segments")" 32 "segments offered"
 assert_equal "$(xenstore-read "$(backend)/multi-queue-max-queues")" 1 "queues offered"
@@ -29,11 +30,8 @@ assert_match "$(cat /var/log/xpvd.log)" "extra.*cache=writethrough" "the log"
 guest_must a "mkfs.ext4 -q /dev/xvdb && mount -t ext4 /dev/xvdb /mnt"
 guest_must a "head -c 8M /dev/urandom >/mnt/data && sync && sha256sum </mnt/data" >"$WORK/sum"
 
-# in use: the guest is asked and does not let go; --force does not ask
-timeout 60 xl block-detach a xvdb >"$WORK/said" 2>&1 && fail "xl takes a mounted disk away without --force"
-guest_must a "echo 3 >/proc/sys/vm/drop_caches; sha256sum </mnt/data" >"$WORK/sum2"
-assert cmp "$WORK/sum" "$WORK/sum2"
-xl block-detach --force a xvdb >/dev/null 2>&1 || true
+# in use: it goes all the same, without --force, as with the stock frontend of 6.1 and 6.12 (disk-detach has more)
+assert timeout 60 xl block-detach a xvdb
 node_gone() { ! xenstore-exists "$(backend)"; }
 wait_until 20 node_gone || fail "its nodes stay"
 guest_must a "dd if=/dev/xvda of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null"
