@@ -339,7 +339,7 @@ static struct engine *open_engine(struct loop *loop, int fd,
 	e = engine_uring(loop, fd);
 	if (e || engine == STORAGE_ENGINE_URING)
 		return e;
-	/* Refused by seccomp, by sysctl or for want of memory. */
+	/* Refused by sysctl or for want of memory, or there are no more. */
 	log_line("io_uring: %s; using threads", strerror(errno));
 	return engine_pool(loop, fd, ENGINE_THREADS);
 }

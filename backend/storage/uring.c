@@ -15,25 +15,21 @@
 #include "engine.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../worker/loop.h"
 #include "barrier.h"
+#include "uring_stock.h"
 
-#define SQ_ENTRIES 64
-/* As many as a ring of 16 pages holds requests; more than that only waits. */
-#define CQ_ENTRIES 512
 /* Completions called back for in one turn: other rings want theirs. */
 #define TURN_COMPLETIONS 128
 
 struct uring {
 	struct engine engine;
-	struct io_uring ring;
+	struct uring_ring *own;
+	struct io_uring *ring; /* own's */
 	struct loop *loop;
 	struct loop_source wake; /* the eventfd */
 	bool armed;
@@ -92,7 +88,7 @@ static void fill(struct uring *u)
 	struct storage_io *io;
 
 	while ((io = STAILQ_FIRST(&u->backlog))) {
-		sqe = io_uring_get_sqe(&u->ring);
+		sqe = io_uring_get_sqe(u->ring);
 		if (!sqe)
 			return;
 		STAILQ_REMOVE_HEAD(&u->backlog, next);
@@ -103,7 +99,8 @@ static void fill(struct uring *u)
 /* Deferred task work is run, and an overflow flushed, by entering only. */
 static bool kernel_wants_us(struct uring *u)
 {
-	return *u->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+	return *u->ring->sq.kflags &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
 static bool reap(struct uring *u)
@@ -111,11 +108,11 @@ static bool reap(struct uring *u)
 	struct io_uring_cqe *cqe[TURN_COMPLETIONS];
 	unsigned int n, i;
 
-	n = io_uring_peek_batch_cqe(&u->ring, cqe, TURN_COMPLETIONS);
+	n = io_uring_peek_batch_cqe(u->ring, cqe, TURN_COMPLETIONS);
 	for (i = 0; i < n; i++)
 		u->engine.finished(u->engine.owner,
 				   io_uring_cqe_get_data(cqe[i]), cqe[i]->res);
-	io_uring_cq_advance(&u->ring, n);
+	io_uring_cq_advance(u->ring, n);
 	return n > 0;
 }
 
@@ -125,17 +122,17 @@ static bool uring_kick(struct engine *e)
 	bool found = u->thread && u->thread->ops->kick(u->thread);
 
 	if (u->armed)
-		io_uring_cq_eventfd_toggle(&u->ring, false);
+		io_uring_cq_eventfd_toggle(u->ring, false);
 	u->armed = false;
 	fill(u);
 	/*
 	 * A failure here (EBUSY, EAGAIN: out of memory for the moment) leaves
 	 * the entries in the submission ring for the next turn.
 	 */
-	if (io_uring_sq_ready(&u->ring) || kernel_wants_us(u))
-		io_uring_submit_and_get_events(&u->ring);
+	if (io_uring_sq_ready(u->ring) || kernel_wants_us(u))
+		io_uring_submit_and_get_events(u->ring);
 	found |= reap(u);
-	return found || io_uring_sq_ready(&u->ring) ||
+	return found || io_uring_sq_ready(u->ring) ||
 	       !STAILQ_EMPTY(&u->backlog);
 }
 
@@ -143,11 +140,11 @@ static bool uring_arm(struct engine *e)
 {
 	struct uring *u = (struct uring *)e;
 
-	io_uring_cq_eventfd_toggle(&u->ring, true);
+	io_uring_cq_eventfd_toggle(u->ring, true);
 	u->armed = true;
 	/* The kernel sees the flag before we look for what came meanwhile. */
 	xpv_mb();
-	return io_uring_cq_ready(&u->ring) || kernel_wants_us(u);
+	return io_uring_cq_ready(u->ring) || kernel_wants_us(u);
 }
 
 static void uring_close(struct engine *e)
@@ -157,11 +154,7 @@ static void uring_close(struct engine *e)
 	if (u->thread)
 		u->thread->ops->close(u->thread);
 	loop_del(u->loop, &u->wake);
-	/* Else the kernel lets go of the disk when it gets round to it, and
-	 * the script that takes the disk apart finds it busy. */
-	io_uring_unregister_files(&u->ring);
-	io_uring_queue_exit(&u->ring);
-	close(u->wake.fd);
+	uring_return(u->own);
 	free(u);
 }
 
@@ -177,25 +170,6 @@ static void woken(struct loop_source *src, uint32_t events)
 {
 	(void)src;
 	(void)events;
-}
-
-static int open_ring(struct io_uring *ring)
-{
-	struct io_uring_params p = {
-		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
-			 IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		.cq_entries = CQ_ENTRIES,
-	};
-	int err = io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
-
-	if (err != -EINVAL)
-		return err;
-	/* Before Linux 6.1. */
-	p = (struct io_uring_params){
-		.flags = IORING_SETUP_CQSIZE,
-		.cq_entries = CQ_ENTRIES,
-	};
-	return io_uring_queue_init_params(SQ_ENTRIES, ring, &p);
 }
 
 static void thread_finished(void *owner, struct storage_io *io, ssize_t result)
@@ -223,18 +197,16 @@ static int start_thread(struct uring *u, int fd)
 
 static int setup(struct uring *u, int fd)
 {
-	int err = io_uring_register_files(&u->ring, &fd, 1);
+	int err = io_uring_register_files(u->ring, &fd, 1);
 
 	if (!err)
-		err = io_uring_register_eventfd(&u->ring, u->wake.fd);
+		err = loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
 	if (err)
 		return err;
-	io_uring_cq_eventfd_toggle(&u->ring, false);
-	io_uring_ring_dontfork(&u->ring);
-	/* Saves a lookup a call; a thread has few of them, so it may fail. */
-	io_uring_register_ring_fd(&u->ring);
-	err = loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
-	return err ? err : start_thread(u, fd);
+	err = start_thread(u, fd);
+	if (err)
+		loop_del(u->loop, &u->wake);
+	return err;
 }
 
 struct engine *engine_uring(struct loop *loop, int fd)
@@ -247,18 +219,20 @@ struct engine *engine_uring(struct loop *loop, int fd)
 	STAILQ_INIT(&u->backlog);
 	u->engine.ops = &uring_ops;
 	u->loop = loop;
+	u->own = uring_take();
+	if (!u->own) {
+		err = errno;
+		free(u);
+		errno = err;
+		return NULL;
+	}
+	u->ring = &u->own->ring;
 	u->wake.ready = woken;
-	u->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	err = u->wake.fd < 0 ? -errno : open_ring(&u->ring);
-	if (err)
-		goto out;
+	u->wake.fd = u->own->wake;
 	err = setup(u, fd);
 	if (!err)
 		return &u->engine;
-	io_uring_queue_exit(&u->ring);
-out:
-	if (u->wake.fd >= 0)
-		close(u->wake.fd);
+	uring_return(u->own);
 	free(u);
 	errno = -err;
 	return NULL;

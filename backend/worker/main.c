@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../storage/uring_stock.h"
 #include "hyper/hyper.h"
 #include "log.h"
 #include "sandbox.h"
@@ -122,6 +123,7 @@ static int enclose(const struct args *args, struct hyper *hyper)
 
 	if (args->sandbox < 0)
 		return 0;
+	uring_stock();
 	/* An uplink's worker has no guest: it may call one that is not there. */
 	if (domid == XPV_DOMID_SELF)
 		domid = XPV_DOMID_FIRST_RESERVED - 1;

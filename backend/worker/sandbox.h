@@ -15,9 +15,11 @@
  *
  * What stays open: /dev/xen/gntdev knows no domain, so that a worker can name
  * the grants that any guest gave to this domain. A driver domain for each
- * group of guests that may not meet closes that. And io_uring is allowed: what
- * a ring that the worker makes for itself is told to do, the filter does not
- * see; the other walls stand in its way.
+ * group of guests that may not meet closes that.
+ *
+ * What a ring of io_uring is told to do the filter does not see. The worker can
+ * make none: it has a stock (uring_stock.h) of such as read, write, flush and
+ * allocate on files of its own, all of which it may do without.
  */
 #ifndef XPV_SANDBOX_H
 #define XPV_SANDBOX_H

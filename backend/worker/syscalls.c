@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
+#include <linux/io_uring.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -72,10 +73,8 @@ static const int allowed[] = {
 	SYSCALL(getsockopt),
 	SYSCALL(memfd_create),
 	SYSCALL(ftruncate),
-	/* the disk's rings */
-	SYSCALL(io_uring_setup),
+	/* the disks' rings, but none is made */
 	SYSCALL(io_uring_enter),
-	SYSCALL(io_uring_register),
 	/* memory */
 	SYSCALL(munmap),
 	SYSCALL(mremap),
@@ -151,6 +150,19 @@ static int allow_all(scmp_filter_ctx ctx)
 	return err;
 }
 
+/* The rings that it has let it register nothing else either. */
+static int allow_rings(scmp_filter_ctx ctx)
+{
+	int err = 0;
+
+	for (int op = IORING_REGISTER_FILES;
+	     !err && op <= IORING_UNREGISTER_FILES; op++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+				       SCMP_SYS(io_uring_register), 1,
+				       SCMP_A1_32(SCMP_CMP_EQ, op));
+	return err;
+}
+
 /* Those whose arguments decide. */
 static int allow_some(scmp_filter_ctx ctx)
 {
@@ -197,6 +209,8 @@ int sandbox_syscalls(void)
 	err = allow_all(ctx);
 	if (!err)
 		err = allow_some(ctx);
+	if (!err)
+		err = allow_rings(ctx);
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);

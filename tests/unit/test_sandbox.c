@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../backend/storage/uring_stock.h"
 #include "../../backend/worker/sandbox.h"
 #include "suites.h"
 #include "toolstack.h"
@@ -189,6 +190,13 @@ static bool asks_an_unknown_ioctl(void)
 	return !pipe(pair) && !syscall(SYS_ioctl, pair[0], 0x541B, &bytes);
 }
 
+static bool makes_a_ring(void)
+{
+	struct io_uring_params p = {0};
+
+	return syscall(SYS_io_uring_setup, 4, &p) >= 0;
+}
+
 static bool runs_a_program(void)
 {
 	char *const argv[] = {"true", NULL};
@@ -253,6 +261,7 @@ static const struct {
 	{"make a socket", makes_a_socket, ALL},
 	{"make a user namespace", makes_a_user_namespace, ALL},
 	{"ask an unknown ioctl", asks_an_unknown_ioctl, ALL},
+	{"make a ring", makes_a_ring, ALL},
 };
 #define N_FORBIDDEN ((int)(sizeof(forbidden) / sizeof(forbidden[0])))
 
@@ -294,6 +303,180 @@ START_TEST(an_intruder_is_ended)
 {
 	ck_assert_int_eq(outcome(runs_a_program, 0), 0);
 	ck_assert_int_eq(outcome(runs_a_program, ALL), -SIGSYS);
+}
+END_TEST
+
+/* ---- rings ---- */
+
+static struct io_uring *ring; /* of the stock, made before the walls */
+static int paper; /* a file, registered with it */
+
+static void prepare_read(struct io_uring_sqe *sqe)
+{
+	static char byte;
+
+	io_uring_prep_read(sqe, 0, &byte, 1, 0);
+	sqe->flags = IOSQE_FIXED_FILE;
+}
+
+/* By its number, which may be any file's of the process. */
+static void prepare_read_unregistered(struct io_uring_sqe *sqe)
+{
+	prepare_read(sqe);
+	sqe->flags = 0;
+	sqe->fd = paper;
+}
+
+static void prepare_open(struct io_uring_sqe *sqe)
+{
+	io_uring_prep_openat(sqe, 0, "/etc/passwd", O_RDONLY, 0);
+	sqe->flags = IOSQE_FIXED_FILE;
+}
+
+static void prepare_socket(struct io_uring_sqe *sqe)
+{
+	prepare_read(sqe);
+	sqe->opcode = IORING_OP_SOCKET;
+	sqe->fd = AF_UNIX;
+	sqe->off = SOCK_STREAM;
+}
+
+static void prepare_message(struct io_uring_sqe *sqe)
+{
+	prepare_read(sqe);
+	sqe->opcode = IORING_OP_SENDMSG;
+}
+
+static void prepare_link(struct io_uring_sqe *sqe)
+{
+	prepare_read(sqe);
+	sqe->flags |= IOSQE_IO_LINK;
+}
+
+static const struct {
+	const char *what;
+	void (*prepare)(struct io_uring_sqe *sqe);
+	int result;
+} told[] = {
+	{"read", prepare_read, 0},
+	{"read what is not registered", prepare_read_unregistered, -EACCES},
+	{"open", prepare_open, -EACCES},
+	{"make a socket", prepare_socket, -EACCES},
+	{"send", prepare_message, -EACCES},
+	{"link", prepare_link, -EACCES},
+};
+#define N_TOLD ((int)(sizeof(told) / sizeof(told[0])))
+
+static int told_result; /* what to expect */
+static void (*told_prepare)(struct io_uring_sqe *sqe);
+
+static bool tells_the_ring(void)
+{
+	struct io_uring_cqe *cqe;
+
+	told_prepare(io_uring_get_sqe(ring));
+	if (io_uring_submit(ring) != 1 || io_uring_wait_cqe(ring, &cqe))
+		return false;
+	if (cqe->res != told_result)
+		dprintf(STDERR_FILENO, "the ring says %d\n", cqe->res);
+	return cqe->res == told_result;
+}
+
+static bool registers(unsigned int op, void *arg, unsigned int n)
+{
+	return !syscall(SYS_io_uring_register, ring->ring_fd, op, arg, n);
+}
+
+/* Both walls say no: the filter's, and the ring's own without it. */
+static bool registers_a_buffer(void)
+{
+	static char page[4096];
+	struct iovec iov = {page, sizeof(page)};
+
+	return registers(IORING_REGISTER_BUFFERS, &iov, 1);
+}
+
+static bool registers_files_anew(void)
+{
+	return registers(IORING_UNREGISTER_FILES, NULL, 0) &&
+	       registers(IORING_REGISTER_FILES, &paper, 1);
+}
+
+/* Rings are their process's: one that has them, behind walls. */
+static int outcome_with_ring(attempt_fn *attempt, int walls)
+{
+	int status;
+	pid_t pid = fork();
+	struct reason why;
+	struct uring_ring *r;
+
+	if (!pid) {
+		uring_stock();
+		for (int wall = 0; wall < walls; wall++)
+			if (sandbox_raise((enum sandbox_wall)wall, UID, &why))
+				_exit(NO_WALL);
+		r = uring_take();
+		paper = memfd_create("paper", MFD_CLOEXEC);
+		if (!r || io_uring_register_files(&r->ring, &paper, 1))
+			_exit(NO_WALL);
+		ring = &r->ring;
+		_exit(attempt() ? DID_IT : COULD_NOT);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+START_TEST(a_ring_knows_its_limits)
+{
+	told_result = told[_i].result;
+	told_prepare = told[_i].prepare;
+	ck_assert_msg(outcome_with_ring(tells_the_ring, ALL) == DID_IT, "%s",
+		      told[_i].what);
+}
+END_TEST
+
+START_TEST(a_ring_registers_files_alone)
+{
+	for (int walls = 0; walls <= ALL; walls += ALL) {
+		ck_assert_int_eq(outcome_with_ring(registers_a_buffer, walls),
+				 COULD_NOT);
+		ck_assert_int_eq(outcome_with_ring(registers_files_anew, walls),
+				 DID_IT);
+	}
+}
+END_TEST
+
+static bool takes_all_rings(void)
+{
+	unsigned int n = 1;
+
+	while (uring_take())
+		n++;
+	return n == URING_STOCK && errno == EUSERS;
+}
+
+/* And one that is given back serves again. */
+static bool reuses_a_ring(void)
+{
+	struct uring_ring *r = (struct uring_ring *)ring, *again;
+
+	if (!tells_the_ring())
+		return false;
+	io_uring_cq_advance(ring, 1);
+	uring_return(r);
+	again = uring_take();
+	return again == r &&
+	       !io_uring_register_files(&again->ring, &paper, 1) &&
+	       tells_the_ring();
+}
+
+START_TEST(rings_are_a_stock)
+{
+	told_result = 0;
+	told_prepare = prepare_read;
+	ck_assert_int_eq(outcome_with_ring(takes_all_rings, ALL), DID_IT);
+	ck_assert_int_eq(outcome_with_ring(reuses_a_ring, ALL), DID_IT);
 }
 END_TEST
 
@@ -365,6 +548,8 @@ START_TEST(a_worker_stands_behind_them)
 	expect_line(pid, "CapBnd:", "\t0000000000000000");
 	expect_line(pid, "NoNewPrivs:", "\t1");
 	expect_line(pid, "Seccomp:", "\t2");
+	/* Nor do they cost it the rings. */
+	ck_assert_uint_eq(host_log_lines(&host, "using threads"), 0);
 	for (size_t i = 0; i < sizeof(namespaces) / sizeof(*namespaces); i++)
 		other_namespace(pid, namespaces[i]);
 	vdev_remove(&d);
@@ -383,6 +568,9 @@ Suite *sandbox_suite(void)
 	tcase_add_loop_test(walls, forbidden_behind_walls, 0, N_FORBIDDEN);
 	tcase_add_test(walls, landlock_refuses_paths);
 	tcase_add_test(walls, an_intruder_is_ended);
+	tcase_add_loop_test(walls, a_ring_knows_its_limits, 0, N_TOLD);
+	tcase_add_test(walls, a_ring_registers_files_alone);
+	tcase_add_test(walls, rings_are_a_stock);
 	suite_add_tcase(suite, walls);
 	tcase_set_timeout(worker, 30);
 	if (!HOST_SANITIZED)
