@@ -178,16 +178,23 @@ bench: deps
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
 
-# Targets of libFuzzer; T=seconds for each of them.
+# Targets of libFuzzer; T=seconds for each of them, FUZZ="blk ctrl" for some.
 FUZZ_TREE := B=build/fuzz CC=clang SAN=address,undefined \
 	     CFLAGS='-O1 -g -fsanitize=fuzzer-no-link -fno-sanitize-recover=all'
 T ?= 60
-.PHONY: fuzz fuzzers
+.PHONY: fuzz fuzzers fuzz-tree check-mutants
 fuzzers: $(FUZZERS)
+fuzz-tree:
+	@$(MAKE) --no-print-directory -s $(FUZZ_TREE) fuzzers
 fuzz:
 	@tests/needs.sh check
-	@$(MAKE) --no-print-directory -s $(FUZZ_TREE) fuzzers
-	@tests/fuzz/run.sh $(T)
+	@$(MAKE) --no-print-directory fuzz-tree
+	@tests/fuzz/run.sh $(T) $(FUZZ)
+
+# Do the tests notice when a defence is taken away?
+check-mutants:
+	@tests/needs.sh check
+	@tests/mutants.sh
 
 # Peers that break the protocol, for scenarios of the lab.
 BAD_PEERS := $(B)/bad-backend $(B)/bad-netback
@@ -240,6 +247,7 @@ help:
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json'
-	@echo 'fuzz T=60        each libFuzzer target for T seconds'
+	@echo 'fuzz T=60        each libFuzzer target for T seconds (FUZZ=...: some)'
+	@echo 'check-mutants    do the tests notice when a defence is taken away?'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-full: all of them, hours; lab-shell: a console there'
 	@echo 'lint, deps, clean'

@@ -113,7 +113,7 @@ TSAN_SUITES=(ring storage)
 
 # What is kept of the fuzzer's inputs, and a few seconds of new ones.
 part_fuzz() {
-	step build-fuzz make -s -j"$JOBS" fuzz T=0 || return
+	step build-fuzz make -s -j"$JOBS" fuzz-tree || return
 	tests fuzz tests/fuzz/run.sh 10
 }
 
