@@ -26,6 +26,10 @@
 #define IPC_MAX_FDS	   (IPC_MAX_QUEUES + 1) /* and a file */
 #define IPC_TEXT	   256u
 
+/* Answers that one store shows to a guest; more are shown in several. */
+#define IPC_VBD_ANSWERS 63u
+#define IPC_VBD_ANSWER	16u /* bytes of the largest */
+
 enum ipc_type {
 	IPC_NONE,
 	/* supervisor to worker */
@@ -58,6 +62,30 @@ struct ipc_device {
 	uint32_t handle; /* xenstore device id: 51712, or 0 for the first vif */
 };
 
+/*
+ * Answers on their way into a ring. They overwrite the requests in its slots
+ * before the guest can see them: a worker that dies in between has left
+ * neither in the ring.
+ */
+struct ipc_vbd_answers {
+	uint32_t first; /* response index of the first one */
+	uint32_t n; /* 0: none are on their way */
+	uint8_t pad[8];
+	uint8_t answer[IPC_VBD_ANSWERS][IPC_VBD_ANSWER];
+};
+
+/*
+ * What a disk's worker leaves to the next one however it ends: a file that it
+ * maps.
+ */
+struct ipc_vbd_legacy {
+	/* A flush has failed since the toolstack made the disk, a negative
+	 * errno: none succeeds any more. */
+	int32_t flush_error;
+	uint8_t pad[1020];
+	struct ipc_vbd_answers answers[IPC_MAX_QUEUES];
+};
+
 struct ipc_vbd_attach {
 	uint64_t sectors; /* units of 512 bytes */
 	uint32_t sector_size; /* logical, bytes: 512 or 4096 */
@@ -84,9 +112,8 @@ struct ipc_vbd_attach {
 	/* A flush has failed since the toolstack made the disk, a negative
 	 * errno: none succeeds any more. */
 	int32_t flush_error;
-	/* Behind the disk comes a file of an int32_t, which is set to the
-	 * flush_error to come before the guest hears of it. */
-	bool latch;
+	/* Behind the disk comes a file that holds a struct ipc_vbd_legacy. */
+	bool legacy;
 	char target[IPC_TEXT]; /* for the log */
 };
 
@@ -100,6 +127,7 @@ struct ipc_vbd_connect {
 	uint8_t ring_order;
 	uint8_t nr_queues;
 	bool persistent; /* both sides want persistent grants */
+	bool resumed; /* the rings are in use, a worker before had them */
 	struct ipc_vbd_queue queue[IPC_MAX_QUEUES];
 };
 

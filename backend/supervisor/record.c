@@ -16,7 +16,7 @@
 
 #define WORKER_FILE "worker-%u"
 #define DEVICE_FILE "device-%u-%u-%u"
-#define FLUSH_FILE  "flush-%u-%u"
+#define LEGACY_FILE "legacy-%u-%u"
 #define PATH_BYTES  4096
 #define MAX_ERRNO   4095
 
@@ -121,10 +121,10 @@ int record_stats(struct supervisor *sv, const struct device_key *key)
 	return fd < 0 ? -errno : fd;
 }
 
-static void flush_path(char path[PATH_BYTES], struct supervisor *sv,
-		       const struct device_key *key)
+static void legacy_path(char path[PATH_BYTES], struct supervisor *sv,
+			const struct device_key *key)
 {
-	snprintf(path, PATH_BYTES, "%s/" FLUSH_FILE, sv->run_dir, key->domid,
+	snprintf(path, PATH_BYTES, "%s/" LEGACY_FILE, sv->run_dir, key->domid,
 		 key->handle);
 }
 
@@ -134,32 +134,34 @@ static int32_t errno_of(int32_t found)
 	return found < 0 && found >= -MAX_ERRNO ? found : found ? -EIO : 0;
 }
 
-int record_flush(struct supervisor *sv, const struct device_key *key,
-		 int32_t *error)
+int record_legacy(struct supervisor *sv, const struct device_key *key,
+		  int32_t *error)
 {
 	char path[PATH_BYTES];
 	int32_t found = 0;
-	int fd;
+	int fd, err;
 
-	flush_path(path, sv, key);
+	legacy_path(path, sv, key);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	/* What is written now a worker cannot find full later. */
-	if (pread(fd, &found, sizeof(found), 0) != sizeof(found) &&
-	    pwrite(fd, &found, sizeof(found), 0) != sizeof(found)) {
+	/* What is there now a worker cannot find full later. */
+	err = posix_fallocate(fd, 0, sizeof(struct ipc_vbd_legacy));
+	if (!err && pread(fd, &found, sizeof(found), 0) != sizeof(found))
+		err = EIO;
+	if (err) {
 		close(fd);
-		return -ENOSPC;
+		return -err;
 	}
 	*error = errno_of(found);
 	return fd;
 }
 
-void record_forget_flush(struct supervisor *sv, const struct device_key *key)
+void record_forget_legacy(struct supervisor *sv, const struct device_key *key)
 {
 	char path[PATH_BYTES];
 
-	flush_path(path, sv, key);
+	legacy_path(path, sv, key);
 	unlink(path);
 }
 

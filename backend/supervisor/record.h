@@ -6,9 +6,9 @@
  *
  *	worker-DOMID			pid, start time, `vm` of the domain
  *	device-CLASS-DOMID-HANDLE	while the worker may know the device
- *	flush-DOMID-HANDLE		of a disk: the error of its first flush
- *					that failed, an int32_t; as long as the
- *					toolstack does not make it anew
+ *	legacy-DOMID-HANDLE		of a disk: struct ipc_vbd_legacy, as
+ *					long as the toolstack does not make it
+ *					anew
  *	lock				held by the supervisor
  */
 #ifndef XPV_SUPERVISOR_RECORD_H
@@ -43,12 +43,12 @@ int record_device(struct supervisor *sv, const struct device_key *key);
  */
 int record_stats(struct supervisor *sv, const struct device_key *key);
 /*
- * A disk's latch, made if it is new, and what it holds: 0 or a negative errno.
- * A descriptor or -errno.
+ * A disk's legacy, made if it is new, and its flush_error, 0 or a negative
+ * errno. A descriptor or -errno.
  */
-int record_flush(struct supervisor *sv, const struct device_key *key,
+int record_legacy(struct supervisor *sv, const struct device_key *key,
 		 int32_t *error);
-void record_forget_flush(struct supervisor *sv, const struct device_key *key);
+void record_forget_legacy(struct supervisor *sv, const struct device_key *key);
 void record_forget_device(struct supervisor *sv, const struct device_key *key);
 
 /* Calls back for each file of the kind. */

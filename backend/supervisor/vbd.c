@@ -30,22 +30,22 @@ static int vbd_prepare(struct device *dev, struct reason *why)
 	return err == -EINVAL ? 0 : err;
 }
 
-static void close_latch(struct device *dev)
+static void close_legacy(struct device *dev)
 {
-	if (dev->vbd.latch > 0)
-		close(dev->vbd.latch);
-	dev->vbd.latch = 0;
+	if (dev->vbd.legacy > 0)
+		close(dev->vbd.legacy);
+	dev->vbd.legacy = 0;
 }
 
 static void vbd_release(struct device *dev)
 {
-	close_latch(dev);
+	close_legacy(dev);
 	vbd_close_disk(dev);
 }
 
 static void vbd_forget(struct device *dev)
 {
-	record_forget_flush(dev->sv, &dev->key);
+	record_forget_legacy(dev->sv, &dev->key);
 }
 
 static uint32_t at_most(uint32_t value, uint32_t limit)
@@ -108,17 +108,17 @@ static int fill_size(struct device *dev, struct ipc_vbd_attach *a,
 }
 
 /* What a worker has latched is there, although nobody was told. */
-static int read_latch(struct device *dev, int32_t *error)
+static int read_legacy(struct device *dev, int32_t *error)
 {
-	int fd = record_flush(dev->sv, &dev->key, error);
+	int fd = record_legacy(dev->sv, &dev->key, error);
 
-	close_latch(dev);
+	close_legacy(dev);
 	if (fd < 0) {
 		device_log(dev, LOG_ERR, "no place for a flush error: %s",
 			   strerror(-fd));
 		return fd;
 	}
-	dev->vbd.latch = fd;
+	dev->vbd.legacy = fd;
 	return 0;
 }
 
@@ -132,13 +132,13 @@ static int fill_health(struct device *dev, struct ipc_vbd_attach *a,
 			  why);
 
 	if (!err)
-		err = read_latch(dev, &notice.vbd.flush_error);
+		err = read_legacy(dev, &notice.vbd.flush_error);
 	if (err)
 		return err;
 	if (told)
 		notice.vbd.flush_error = -(int32_t)told;
 	a->flush_error = notice.vbd.flush_error;
-	a->latch = true;
+	a->legacy = true;
 	vbd_noticed(dev, &notice);
 	return 0;
 }
@@ -170,7 +170,7 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->engine = (uint8_t)vbd->options.engine;
 	snprintf(a->target, sizeof(a->target), "%s", vbd->path);
 	fds[0] = d->target.fd;
-	fds[1] = vbd->latch;
+	fds[1] = vbd->legacy;
 	*nr_fds = 2;
 	return 0;
 }
@@ -429,6 +429,7 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 	if (err)
 		return err;
 	c->persistent &= offer.persistent;
+	c->resumed = dev->own == XPV_STATE_CONNECTED;
 	c->ring_order = (uint8_t)order;
 	c->nr_queues = (uint8_t)queues;
 	return read_queues(dev, c, why);

@@ -43,7 +43,7 @@ struct vbd {
 	bool tool_waits; /* xpv resize */
 	bool adopted; /* of a supervisor before us, whatever came of it */
 
-	int latch; /* record_flush(); 0: not open */
+	int legacy; /* record_legacy(); 0: not open */
 
 	struct vbd_health health;
 };

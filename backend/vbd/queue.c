@@ -59,7 +59,7 @@ static int make_requests(struct vbd_queue *q, struct reason *why)
 
 int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 		  const struct ipc_vbd_queue *c, unsigned int ring_pages,
-		  struct reason *why)
+		  bool resumed, struct reason *why)
 {
 	int err;
 
@@ -71,6 +71,8 @@ int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 		err = make_requests(q, why);
 	if (err)
 		return err;
+	answers_attach(&q->answers, &vbd->legacy->answers[q - vbd->queue],
+		       vbd->abi, &q->back, resumed);
 	q->port.event = event;
 	err = loop_bind(vbd->worker->loop, &q->port, vbd->worker->domid,
 			c->port);
@@ -78,6 +80,9 @@ int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 		reason_set(why, "event-channel %" PRIu32 ": %s", c->port,
 			   strerror(-err));
 	q->bound = !err;
+	/* The one before us may have died with an answer shown and not told. */
+	if (q->bound && resumed)
+		loop_notify(vbd->worker->loop, &q->port);
 	return err;
 }
 
@@ -124,16 +129,15 @@ void queue_leave(struct vbd_request *rq)
 static void put_response(const struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
-	const struct xpv_blkif_abi *abi = q->vbd->abi;
 	struct xpv_blk_response rsp = {
 		.id = rq->req.id,
 		.op = rq->req.op,
 		.status = rq->status,
 	};
-	uint8_t slot[XPV_BLKIF_MAX_SLOT];
 
-	xpv_blkif_encode_response(abi, &rsp, slot);
-	xpv_back_put(&q->back, slot, abi->rsp_size);
+	if (answers_full(&q->answers))
+		queue_push(q);
+	answers_add(&q->answers, q->vbd->abi, &rsp);
 }
 
 void queue_respond(struct vbd_request *rq)
@@ -265,7 +269,7 @@ bool queue_take(struct vbd_queue *q)
 
 void queue_push(struct vbd_queue *q)
 {
-	if (xpv_back_push(&q->back))
+	if (answers_push(&q->answers, q->vbd->abi, &q->back))
 		loop_notify(q->vbd->worker->loop, &q->port);
 }
 

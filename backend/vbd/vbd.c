@@ -205,23 +205,12 @@ static int check_target(const struct ipc_vbd_attach *a, const int *fds,
 
 	if (is_null(a, nr_fds))
 		return 0;
-	if (nr_fds != 1u + a->latch) {
+	if (nr_fds != 1u + a->legacy) {
 		reason_set(why, "%u descriptors for one disk", nr_fds);
 		return -EINVAL;
 	}
 	end = lseek(fds[0], 0, SEEK_END);
 	return check_size(a->sectors, end > 0 ? (uint64_t)end : 0, why);
-}
-
-static int map_latch(struct vbd *vbd, int fd)
-{
-	void *page = mmap(NULL, sizeof(*vbd->latch), PROT_READ | PROT_WRITE,
-			  MAP_SHARED, fd, 0);
-
-	if (page == MAP_FAILED)
-		return -errno;
-	vbd->latch = page;
-	return 0;
 }
 
 /*
@@ -236,8 +225,8 @@ static void storage_changed(void *owner, const struct storage_health *health)
 			.flush_error = health->flush_error},
 	};
 
-	if (vbd->latch && health->flush_error)
-		*vbd->latch = health->flush_error;
+	if (health->flush_error)
+		vbd->legacy->flush_error = health->flush_error;
 	worker_notice(vbd->worker, vbd->id, &notice);
 }
 
@@ -277,8 +266,20 @@ static void set_limits(struct vbd *vbd, const struct ipc_vbd_attach *a)
 	vbd->in_place = !a->direct || a->direct_io_safe;
 }
 
+static int map_legacy(struct vbd *vbd, int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *mem = mmap(NULL, sizeof(*vbd->legacy), PROT_READ | PROT_WRITE,
+			 flags, fd, 0);
+
+	if (mem == MAP_FAILED)
+		return -errno;
+	vbd->legacy = mem;
+	return 0;
+}
+
 struct vbd *vbd_make(struct worker *w, struct ipc_device id,
-		     const struct ipc_vbd_attach *a)
+		     const struct ipc_vbd_attach *a, int legacy)
 {
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
 
@@ -288,6 +289,11 @@ struct vbd *vbd_make(struct worker *w, struct ipc_device id,
 	vbd->id = id;
 	vbd->common = common_get(w);
 	if (!vbd->common) {
+		free(vbd);
+		return NULL;
+	}
+	if (map_legacy(vbd, legacy)) {
+		common_put(w);
 		free(vbd);
 		return NULL;
 	}
@@ -313,16 +319,13 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = EINVAL;
 		return NULL;
 	}
-	vbd = vbd_make(w, msg->dev, a);
+	vbd = vbd_make(w, msg->dev, a, a->legacy ? fds[1] : -1);
 	if (!vbd) {
 		reason_set(why, "out of memory for a disk");
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (a->latch && map_latch(vbd, fds[1]))
-		reason_set(why, "flush latch: %s", strerror(errno));
-	else
-		vbd->storage = open_storage(vbd, a, fds, nr_fds, why);
+	vbd->storage = open_storage(vbd, a, fds, nr_fds, why);
 	if (!vbd->storage) {
 		err = errno;
 		vbd_detach(vbd);
@@ -330,7 +333,7 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		return NULL;
 	}
 	/* It is mapped. */
-	if (a->latch)
+	if (a->legacy)
 		close(fds[1]);
 	return vbd;
 }
@@ -369,7 +372,7 @@ static int connect_queues(struct vbd *vbd, const struct ipc_vbd_connect *c,
 	vbd->nr_queues = c->nr_queues;
 	for (i = 0; i < vbd->nr_queues && !err; i++)
 		err = queue_connect(vbd, &vbd->queue[i], &c->queue[i], pages,
-				    why);
+				    c->resumed, why);
 	return err;
 }
 
@@ -436,8 +439,7 @@ void vbd_detach(struct vbd *vbd)
 
 	loop_work_del(w->loop, &vbd->work);
 	storage_close(vbd->storage);
-	if (vbd->latch)
-		munmap(vbd->latch, sizeof(*vbd->latch));
+	munmap(vbd->legacy, sizeof(*vbd->legacy));
 	free(vbd);
 	common_put(w);
 }

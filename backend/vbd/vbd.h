@@ -22,6 +22,7 @@
 
 #include "../storage/storage.h"
 #include "../worker/worker.h"
+#include "answers.h"
 #include "blkif.h"
 #include "buffers.h"
 #include "hyper/hyper.h"
@@ -79,10 +80,11 @@ struct vbd_queue {
 	/*
 	 * Unanswered, in the order of the ring. They are answered in it as
 	 * well: an answer takes the slot of the oldest request, and a worker
-	 * that takes over from a dead one has nothing else to tell what is
-	 * still to be done.
+	 * that takes over from a dead one finds what is still to be done in
+	 * the others.
 	 */
 	struct vbd_requests taken;
+	struct answers answers;
 	/* Taken, but there was no memory for it. Nothing is taken after it. */
 	struct vbd_request *stalled;
 	struct buffers_waiter waiter;
@@ -116,7 +118,7 @@ struct vbd {
 	struct ipc_device id;
 	struct vbd_common *common;
 	struct storage *storage;
-	int32_t *latch; /* see ipc_vbd_attach; NULL: there is none */
+	struct ipc_vbd_legacy *legacy;
 	struct xpv_blk_limits limits;
 	struct loop_work work;
 	enum vbd_state state;
@@ -145,15 +147,19 @@ struct vbd {
 
 /* ---- vbd.c ---- */
 
-/* Whole but for its storage, which the caller gives it. NULL: no memory. */
+/*
+ * Whole but for its storage, which the caller gives it. @legacy: descriptor of
+ * a struct ipc_vbd_legacy, -1: nobody takes over from this worker. NULL: no
+ * memory.
+ */
 struct vbd *vbd_make(struct worker *w, struct ipc_device id,
-		     const struct ipc_vbd_attach *a);
+		     const struct ipc_vbd_attach *a, int legacy);
 
 /* ---- queue.c: one ring ---- */
 
 int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 		  const struct ipc_vbd_queue *c, unsigned int ring_pages,
-		  struct reason *why);
+		  bool resumed, struct reason *why);
 /* Safe on a queue that is connected in part, or not at all. */
 void queue_disconnect(struct vbd_queue *q);
 /* Take what is there, up to the bound. True if anything was done. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,13 +30,11 @@ static void run_worker(const char *program, const char *hyper_spec,
 	_exit(127);
 }
 
-int drive_start(struct drive *d, const char *program, const char *hyper_spec,
-		uint16_t domid)
+static int start(struct drive *d, const char *program, const char *hyper_spec,
+		 uint16_t domid)
 {
-	int sock[2], err;
+	int sock[2], err = ipc_pair(sock);
 
-	memset(d, 0, sizeof(*d));
-	err = ipc_pair(sock);
 	if (err)
 		return err;
 	d->pid = fork();
@@ -52,6 +51,29 @@ int drive_start(struct drive *d, const char *program, const char *hyper_spec,
 	return 0;
 }
 
+int drive_start(struct drive *d, const char *program, const char *hyper_spec,
+		uint16_t domid)
+{
+	int err = 0;
+
+	memset(d, 0, sizeof(*d));
+	d->legacy = memfd_create("legacy", MFD_CLOEXEC);
+	if (d->legacy < 0 ||
+	    ftruncate(d->legacy, sizeof(struct ipc_vbd_legacy)))
+		err = -errno;
+	return err ? err : start(d, program, hyper_spec, domid);
+}
+
+int drive_replace(struct drive *d, const char *program, const char *hyper_spec,
+		  uint16_t domid)
+{
+	if (kill(d->pid, SIGKILL) || waitpid(d->pid, NULL, 0) != d->pid)
+		return -errno;
+	close(d->control);
+	d->resumed = true;
+	return start(d, program, hyper_spec, domid);
+}
+
 int drive_stop(struct drive *d)
 {
 	int status = 0;
@@ -61,6 +83,7 @@ int drive_stop(struct drive *d)
 		return -errno;
 	d->pid = 0;
 	close(d->control);
+	close(d->legacy);
 	d->control = -1;
 	return status;
 }
@@ -121,15 +144,18 @@ int drive_wait_broken(struct drive *d, int timeout_ms)
 int drive_attach(struct drive *d, uint32_t handle, int fd,
 		 const struct ipc_vbd_attach *a)
 {
+	const int fds[] = {fd, d->legacy};
 	struct ipc_msg msg;
 
 	memset(&msg, 0, sizeof(msg));
 	msg.type = IPC_ATTACH;
 	msg.dev = (struct ipc_device){.class = IPC_VBD, .handle = handle};
 	msg.vbd_attach = *a;
+	msg.vbd_attach.legacy = fd >= 0 && d->legacy;
 	if (fd < 0)
 		strcpy(msg.vbd_attach.target, "null");
-	return drive_request(d, &msg, &fd, fd >= 0);
+	return drive_request(d, &msg, fds,
+			     fd < 0 ? 0 : 1u + msg.vbd_attach.legacy);
 }
 
 int drive_connect(struct drive *d, uint32_t handle, const struct userblk *fe)
@@ -146,6 +172,7 @@ int drive_connect(struct drive *d, uint32_t handle, const struct userblk *fe)
 	c->ring_order = fe->config.ring_order;
 	c->nr_queues = fe->config.nr_queues;
 	c->persistent = fe->config.persistent;
+	c->resumed = d->resumed;
 	for (i = 0; i < c->nr_queues; i++) {
 		memcpy(c->queue[i].gref, fe->queue[i].gref,
 		       sizeof(c->queue[i].gref));

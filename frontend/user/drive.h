@@ -15,6 +15,9 @@ struct userblk;
 struct drive {
 	int control;
 	pid_t pid; /* 0: not a process of ours */
+	/* Of the disk, for the next worker (struct ipc_vbd_legacy); 0: none. */
+	int legacy;
+	bool resumed; /* there was a worker before this one */
 	/* The last IPC_BROKEN that came while an answer was waited for. */
 	bool broken;
 	struct ipc_msg broken_msg;
@@ -25,6 +28,12 @@ struct drive {
 /* Start @program (an xpv-worker) for @domid. 0 or -errno. */
 int drive_start(struct drive *d, const char *program, const char *hyper_spec,
 		uint16_t domid);
+/*
+ * Kill it and start another one, to which what it had is to be attached and
+ * connected anew. 0 or -errno.
+ */
+int drive_replace(struct drive *d, const char *program, const char *hyper_spec,
+		  uint16_t domid);
 /* SIGTERM, and wait: the exit status as waitpid() tells it, or -errno. */
 int drive_stop(struct drive *d);
 

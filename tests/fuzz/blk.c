@@ -714,7 +714,8 @@ static void fresh_disk(struct input *in)
 	disk.storage.ops = &disk_ops;
 	STAILQ_INIT(&disk.pending);
 	STAILQ_INIT(&disk.ready);
-	vbd = vbd_make(&host.worker, (struct ipc_device){.class = IPC_VBD}, &a);
+	vbd = vbd_make(&host.worker, (struct ipc_device){.class = IPC_VBD}, &a,
+		       -1);
 	FUZZ_NEED(vbd);
 	vbd->storage = &disk.storage;
 }

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "toolstack.h"
+
 static void *worker_thread(void *arg)
 {
 	struct rig *rig = arg;
@@ -41,10 +43,29 @@ static void open_file(struct rig *rig)
 	ck_assert_int_ge(rig->fd, 0);
 }
 
+static void start_process(struct rig *rig)
+{
+	char program[HOST_PATH];
+
+	own_program(program, sizeof(program), "xpv-worker");
+	ck_assert_int_eq(
+		drive_start(&rig->drive, program, rig->spec, RIG_GUEST), 0);
+}
+
+static void start_thread(struct rig *rig)
+{
+	int sock[2];
+
+	ck_assert_int_eq(ipc_pair(sock), 0);
+	rig->drive.control = sock[0];
+	rig->control = sock[1];
+	ck_assert_int_eq(pthread_create(&rig->thread, NULL, worker_thread, rig),
+			 0);
+}
+
 void rig_boot(struct rig *rig, const struct rig_options *options)
 {
 	char spec[256];
-	int sock[2];
 
 	memset(rig, 0, sizeof(*rig));
 	rig->options = *options;
@@ -63,11 +84,10 @@ void rig_boot(struct rig *rig, const struct rig_options *options)
 	open_file(rig);
 
 	hyper_local_spec(rig->machine, 0, rig->spec, sizeof(rig->spec));
-	ck_assert_int_eq(ipc_pair(sock), 0);
-	rig->drive.control = sock[0];
-	rig->control = sock[1];
-	ck_assert_int_eq(pthread_create(&rig->thread, NULL, worker_thread, rig),
-			 0);
+	if (rig->options.process)
+		start_process(rig);
+	else
+		start_thread(rig);
 }
 
 void rig_attach(struct rig *rig)
@@ -82,6 +102,7 @@ void rig_attach(struct rig *rig)
 		.max_ring_order = XPV_BLKIF_MAX_RING_ORDER,
 		.discard_secure = o->discard_secure,
 		.direct = o->direct,
+		.persistent = o->front.persistent,
 		.max_indirect = o->max_indirect,
 	};
 	int err = drive_attach(&rig->drive, RIG_DISK, o->null ? -1 : rig->fd,
@@ -90,15 +111,31 @@ void rig_attach(struct rig *rig)
 	ck_assert_msg(!err, "attach: %d %s", err, rig->drive.text);
 }
 
+static void connect_front(struct rig *rig, struct userblk *fe)
+{
+	int err = drive_connect(&rig->drive, RIG_DISK, fe);
+
+	ck_assert_msg(!err, "connect: %d %s", err, rig->drive.text);
+}
+
 struct userblk *rig_front(struct rig *rig)
 {
 	struct userblk *fe = userblk_new(rig->guest, &rig->options.front);
-	int err;
 
 	ck_assert_ptr_nonnull(fe);
-	err = drive_connect(&rig->drive, RIG_DISK, fe);
-	ck_assert_msg(!err, "connect: %d %s", err, rig->drive.text);
+	connect_front(rig, fe);
 	return fe;
+}
+
+void rig_kill(struct rig *rig)
+{
+	char program[HOST_PATH];
+
+	own_program(program, sizeof(program), "xpv-worker");
+	ck_assert_int_eq(
+		drive_replace(&rig->drive, program, rig->spec, RIG_GUEST), 0);
+	rig_attach(rig);
+	connect_front(rig, rig->fe);
 }
 
 void rig_start(struct rig *rig, const struct rig_options *options)
@@ -111,10 +148,14 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 /* The worker ends because nobody is left: no supervisor, no device. */
 void rig_halt(struct rig *rig)
 {
-	if (rig->drive.control >= 0)
-		close(rig->drive.control);
-	pthread_join(rig->thread, NULL);
-	ck_assert_int_eq(rig->result, 0);
+	if (rig->options.process) {
+		ck_assert_int_eq(drive_stop(&rig->drive), 0);
+	} else {
+		if (rig->drive.control >= 0)
+			close(rig->drive.control);
+		pthread_join(rig->thread, NULL);
+		ck_assert_int_eq(rig->result, 0);
+	}
 	hyper_close(rig->guest);
 	hyper_local_destroy(rig->machine);
 	close(rig->fd);

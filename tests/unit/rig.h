@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A local machine with one guest, its worker in a thread of the test, a disk
+ * A local machine with one guest, its worker in a thread of the test or in a
+ * process of its own, as the product has it, a disk
  * on a file in memory and a userspace frontend on it. Everything a test needs
  * to talk to a block device that is the real one but for the hypervisor.
  */
@@ -28,6 +29,7 @@ struct rig_options {
 	bool null;
 	uint16_t max_indirect; /* 0: what is usual */
 	const char *path; /* an existing file instead of one in memory */
+	bool process; /* the worker is a program, which can be killed */
 	struct userblk_config front;
 };
 
@@ -38,7 +40,7 @@ struct rig {
 	struct drive drive;
 	struct userblk *fe;
 	int fd; /* of the file, the test's own */
-	/* the worker's thread */
+	/* the worker's thread, unless it is a process */
 	pthread_t thread;
 	int control;
 	int result;
@@ -49,6 +51,9 @@ struct rig {
 void rig_start(struct rig *rig, const struct rig_options *options);
 /* Disconnects, and fails the test if the worker still maps anything. */
 void rig_stop(struct rig *rig);
+
+/* The worker process is killed, and another one goes on with the ring. */
+void rig_kill(struct rig *rig);
 
 /* The parts of the two. */
 void rig_boot(struct rig *rig, const struct rig_options *options);

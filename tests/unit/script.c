@@ -199,7 +199,7 @@ void script_start(const struct script_options *o)
 	STAILQ_INIT(&script.submitted);
 	STAILQ_INIT(&disk.answered);
 	script.vbd = vbd_make(&script.worker,
-			      (struct ipc_device){.class = IPC_VBD}, &a);
+			      (struct ipc_device){.class = IPC_VBD}, &a, -1);
 	ck_assert_ptr_nonnull(script.vbd);
 	script.vbd->storage = &disk.storage;
 	script.fe = userblk_new(script.guest, &o->front);

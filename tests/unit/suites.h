@@ -23,6 +23,7 @@
 	X(vbd_kept)                                                            \
 	X(vbd_mix)                                                             \
 	X(vbd_flip)                                                            \
+	X(vbd_kill)                                                            \
 	X(attach)                                                              \
 	X(disks)                                                               \
 	X(powercut)                                                            \

@@ -145,7 +145,7 @@ static void begin(unsigned int seed, enum storage_cache cache)
 	ck_assert_int_eq(ipc_pair(sock), 0);
 	control = sock[0];
 	ck_assert_int_eq(worker_init(&worker, GUEST, back, sock[1]), 0);
-	vbd = vbd_make(&worker, (struct ipc_device){.class = IPC_VBD}, &a);
+	vbd = vbd_make(&worker, (struct ipc_device){.class = IPC_VBD}, &a, -1);
 	ck_assert_ptr_nonnull(vbd);
 	disk = model_disk_new(seed ^ 0x5555);
 	/* It is asked for its size. */

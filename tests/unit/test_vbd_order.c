@@ -284,7 +284,7 @@ START_TEST(memory_is_shared)
 
 	second = vbd_make(&script.worker,
 			  (struct ipc_device){.class = IPC_VBD, .handle = 1},
-			  &a);
+			  &a, -1);
 	ck_assert_ptr_nonnull(second);
 	second->storage = storage_null(4096);
 	for (i = 0; i < 8; i++)
