@@ -47,7 +47,7 @@ int record_stats(struct supervisor *sv, const struct device_key *key);
  * errno. A descriptor or -errno.
  */
 int record_legacy(struct supervisor *sv, const struct device_key *key,
-		 int32_t *error);
+		  int32_t *error);
 void record_forget_legacy(struct supervisor *sv, const struct device_key *key);
 void record_forget_device(struct supervisor *sv, const struct device_key *key);
 
