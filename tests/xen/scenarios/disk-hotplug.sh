@@ -39,7 +39,7 @@ guest_must a "(fio --name=use --filename=/dev/xvde --ioengine=libaio --direct=1 
 	--runtime=60 --output-format=terse >/dev/null 2>&1; echo \$? >/run/use.rc) </dev/null >/dev/null 2>&1 &
 	(exec 5<>/dev/xvde; sleep 60 & echo \$! >/run/holder; wait) </dev/null >/dev/null 2>&1 &"
 # a nested guest takes its time to start fio
-wait_until 40 guest_run a "awk '{ exit !(\$1 + \$2) }' /sys/block/xvde/inflight" || fail "xvde is idle"
+wait_until 90 guest_run a "awk '{ exit !(\$1 + \$2) }' /sys/block/xvde/inflight" || fail "xvde is idle"
 assert xl block-detach a xvde
 wait_until 20 guest_run a "! test -b /dev/xvde && test -e /run/use.rc" || fail "xvde stays in use"
 assert_fails guest_run a "grep -qx 0 /run/use.rc"
