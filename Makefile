@@ -73,7 +73,7 @@ $(B)/%.a:
 $(B)/xpvd: $(call obj,$(SUP_SRC)) $(B)/back.a $(B)/ring.a
 $(B)/xpv-worker: $(call obj,$(WORKER_SRC)) $(B)/back.a $(B)/ring.a
 $(B)/xpv: $(call obj,$(TOOL_SRC)) $(B)/back.a $(B)/ring.a
-$(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
+$(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring.a
 # Tests of the supervisor start it and its workers, from beside themselves.
 $(B)/unit: | $(PROGRAMS)
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
@@ -81,7 +81,7 @@ $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(PROGRAMS) $(B)/unit $(B)/bench:
 	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
-# The supervisor's parts as a library, to be fuzzed.
+# The supervisor's parts as a library, to be tested and fuzzed.
 $(B)/sup.a: $(call obj,$(filter-out %/main.c,$(SUP_SRC)))
 FUZZERS := $(FUZZ:%=$(B)/fuzz-%)
 $(FUZZERS): $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring.a

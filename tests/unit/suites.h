@@ -43,6 +43,7 @@
 	X(switch)                                                              \
 	X(switch_bad)                                                          \
 	X(lan)                                                                 \
+	X(lan_ports)                                                           \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
