@@ -112,7 +112,8 @@ struct ipc_vbd_attach {
 	/* A flush has failed since the toolstack made the disk, a negative
 	 * errno: none succeeds any more. */
 	int32_t flush_error;
-	/* Behind the disk comes a file that holds a struct ipc_vbd_legacy. */
+	/* Behind the disk comes a file that holds a struct ipc_vbd_legacy; it is
+	 * not let go of as long as a request may be under way. */
 	bool legacy;
 	char target[IPC_TEXT]; /* for the log */
 };

@@ -64,8 +64,12 @@ struct engine {
 struct storage *storage_file_over(struct loop *loop, struct engine *engine,
 				  int fd, const struct storage_config *config);
 
-/* NULL + errno. The descriptor stays the caller's. */
-struct engine *engine_uring(struct loop *loop, int fd);
+/*
+ * NULL + errno. The descriptors stay the caller's; @hold as in struct
+ * storage_config. Other engines need none: what is in their process' memory
+ * map outlives the system calls of its threads.
+ */
+struct engine *engine_uring(struct loop *loop, int fd, int hold);
 /* At most ENGINE_THREADS, and at least one. */
 struct engine *engine_pool(struct loop *loop, int fd, unsigned int threads);
 

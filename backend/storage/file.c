@@ -330,14 +330,14 @@ static const struct storage_ops file_ops = {
 };
 
 static struct engine *open_engine(struct loop *loop, int fd,
-				  enum storage_engine engine)
+				  const struct storage_config *config)
 {
 	struct engine *e;
 
-	if (engine == STORAGE_ENGINE_POOL)
+	if (config->engine == STORAGE_ENGINE_POOL)
 		return engine_pool(loop, fd, ENGINE_THREADS);
-	e = engine_uring(loop, fd);
-	if (e || engine == STORAGE_ENGINE_URING)
+	e = engine_uring(loop, fd, config->hold);
+	if (e || config->engine == STORAGE_ENGINE_URING)
 		return e;
 	/* Refused by sysctl or for want of memory, or there are no more. */
 	log_line("io_uring: %s; using threads", strerror(errno));
@@ -372,7 +372,7 @@ struct storage *storage_file(struct loop *loop, int fd,
 			     const struct storage_config *config,
 			     struct reason *why)
 {
-	struct engine *e = open_engine(loop, fd, config->engine);
+	struct engine *e = open_engine(loop, fd, config);
 	struct storage *s = e ? storage_file_over(loop, e, fd, config) : NULL;
 	int err = errno;
 

@@ -155,6 +155,9 @@ struct storage_config {
 	enum storage_cache cache; /* DEFAULT: as WRITEBACK */
 	enum storage_full full;
 	int flush_error; /* of an earlier life: none succeeds any more */
+	/* 0: none. A descriptor, the caller's, of what the kernel is not to let
+	 * go of before the last request is through, though we be dead. */
+	int hold;
 	/* May be NULL. Called from within kick(). */
 	void (*changed)(void *owner, const struct storage_health *health);
 	void *owner;

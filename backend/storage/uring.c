@@ -68,7 +68,7 @@ static void prepare(struct io_uring_sqe *sqe, struct storage_io *io)
 		sqe->rw_flags = a.flags;
 		break;
 	}
-	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE); /* 0: our only file */
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE); /* 0: the disk */
 	io_uring_sqe_set_data(sqe, io);
 }
 
@@ -195,9 +195,10 @@ static int start_thread(struct uring *u, int fd)
 	return 0;
 }
 
-static int setup(struct uring *u, int fd)
+static int setup(struct uring *u, int fd, int hold)
 {
-	int err = io_uring_register_files(u->ring, &fd, 1);
+	const int files[] = {fd, hold};
+	int err = io_uring_register_files(u->ring, files, hold ? 2 : 1);
 
 	if (!err)
 		err = loop_add(u->loop, &u->wake, EPOLLIN | EPOLLET);
@@ -209,7 +210,7 @@ static int setup(struct uring *u, int fd)
 	return err;
 }
 
-struct engine *engine_uring(struct loop *loop, int fd)
+struct engine *engine_uring(struct loop *loop, int fd, int hold)
 {
 	struct uring *u = calloc(1, sizeof(*u));
 	int err;
@@ -229,7 +230,7 @@ struct engine *engine_uring(struct loop *loop, int fd)
 	u->ring = &u->own->ring;
 	u->wake.ready = woken;
 	u->wake.fd = u->own->wake;
-	err = setup(u, fd);
+	err = setup(u, fd, hold);
 	if (!err)
 		return &u->engine;
 	uring_return(u->own);

@@ -8,7 +8,8 @@
  *	device-CLASS-DOMID-HANDLE	while the worker may know the device
  *	legacy-DOMID-HANDLE		of a disk: struct ipc_vbd_legacy, as
  *					long as the toolstack does not make it
- *					anew
+ *					anew; locked while a worker, or the
+ *					kernel for it, may write to the disk
  *	lock				held by the supervisor
  */
 #ifndef XPV_SUPERVISOR_RECORD_H

@@ -10,7 +10,6 @@
 #include "blkif.h"
 #include "device.h"
 #include "keys.h"
-#include "record.h"
 
 /* ---- the host's side ---- */
 
@@ -30,22 +29,10 @@ static int vbd_prepare(struct device *dev, struct reason *why)
 	return err == -EINVAL ? 0 : err;
 }
 
-static void close_legacy(struct device *dev)
-{
-	if (dev->vbd.legacy > 0)
-		close(dev->vbd.legacy);
-	dev->vbd.legacy = 0;
-}
-
 static void vbd_release(struct device *dev)
 {
-	close_legacy(dev);
+	vbd_drop_legacy(dev);
 	vbd_close_disk(dev);
-}
-
-static void vbd_forget(struct device *dev)
-{
-	record_forget_legacy(dev->sv, &dev->key);
 }
 
 static uint32_t at_most(uint32_t value, uint32_t limit)
@@ -107,21 +94,6 @@ static int fill_size(struct device *dev, struct ipc_vbd_attach *a,
 	return err;
 }
 
-/* What a worker has latched is there, although nobody was told. */
-static int read_legacy(struct device *dev, int32_t *error)
-{
-	int fd = record_legacy(dev->sv, &dev->key, error);
-
-	close_legacy(dev);
-	if (fd < 0) {
-		device_log(dev, LOG_ERR, "no place for a flush error: %s",
-			   strerror(-fd));
-		return fd;
-	}
-	dev->vbd.legacy = fd;
-	return 0;
-}
-
 /* Of an earlier worker, or told to an earlier supervisor. */
 static int fill_health(struct device *dev, struct ipc_vbd_attach *a,
 		       struct reason *why)
@@ -132,7 +104,7 @@ static int fill_health(struct device *dev, struct ipc_vbd_attach *a,
 			  why);
 
 	if (!err)
-		err = read_legacy(dev, &notice.vbd.flush_error);
+		err = vbd_read_legacy(dev, &notice.vbd.flush_error);
 	if (err)
 		return err;
 	if (told)
@@ -435,7 +407,10 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 	return read_queues(dev, c, why);
 }
 
-/* The script has written where the disk is, it is open, its size is known. */
+/*
+ * The script has written where the disk is, it is open, its size is known, and
+ * nobody writes to it any more.
+ */
 static int vbd_ready(struct device *dev, struct reason *why)
 {
 	int ready = device_hotplugged(dev, why);
@@ -446,7 +421,7 @@ static int vbd_ready(struct device *dev, struct reason *why)
 		vbd_look_at_size(dev);
 		return 0;
 	}
-	return ready;
+	return ready == 1 ? vbd_take_legacy(dev) : ready;
 }
 
 const struct device_class vbd_class = {
@@ -464,5 +439,5 @@ const struct device_class vbd_class = {
 	.answered = vbd_resized,
 	.noticed = vbd_noticed,
 	.release = vbd_release,
-	.forget = vbd_forget,
+	.forget = vbd_forget_legacy,
 };

@@ -43,7 +43,10 @@ struct vbd {
 	bool tool_waits; /* xpv resize */
 	bool adopted; /* of a supervisor before us, whatever came of it */
 
-	int legacy; /* record_legacy(); 0: not open */
+	/* vbd_legacy.c */
+	int legacy; /* locked, for a worker; 0: none */
+	struct sd_event_source *legacy_timer; /* until the next look */
+	uint64_t legacy_since; /* waits for it; monotonic microseconds, or 0 */
 
 	struct vbd_health health;
 };
@@ -58,6 +61,16 @@ int vbd_open_disk(struct device *dev, struct reason *why);
 void vbd_close_disk(struct device *dev);
 /* Look at the size, which vbd->looked then says. */
 void vbd_look_at_size(struct device *dev);
+
+/* ---- vbd_legacy.c: what outlives a worker ---- */
+
+/* 1: vbd->legacy is to be handed to a worker; 0: not yet; or -errno. */
+int vbd_take_legacy(struct device *dev);
+void vbd_drop_legacy(struct device *dev);
+/* The error of a flush that has failed, or 0. 0 or -errno. */
+int vbd_read_legacy(struct device *dev, int32_t *error);
+/* As forget() of a device class. */
+void vbd_forget_legacy(struct device *dev);
 
 /* ---- vbd_size.c: a disk that becomes larger, or smaller ---- */
 

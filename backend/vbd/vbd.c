@@ -240,6 +240,7 @@ static struct storage *open_storage(struct vbd *vbd,
 		.cache = (enum storage_cache)a->cache,
 		.full = (enum storage_full)a->full,
 		.flush_error = a->flush_error,
+		.hold = a->legacy ? fds[1] : 0,
 		.changed = storage_changed,
 		.owner = vbd,
 	};
@@ -332,7 +333,7 @@ struct vbd *vbd_attach(struct worker *w, const struct ipc_msg *msg,
 		errno = err;
 		return NULL;
 	}
-	/* It is mapped. */
+	/* It is mapped, and the storage holds it. */
 	if (a->legacy)
 		close(fds[1]);
 	return vbd;

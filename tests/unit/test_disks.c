@@ -717,6 +717,63 @@ START_TEST(failed_flush_outlives_all)
 }
 END_TEST
 
+static bool one_held(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&bad.c->held, __ATOMIC_SEQ_CST) == 1;
+}
+
+static bool dead(void *pid)
+{
+	return kill(*(pid_t *)pid, 0) != 0;
+}
+
+/*
+ * What a worker had given to the disk lands although it is dead. Before that
+ * the guest must not hear that its write is done: it may write there anew.
+ */
+START_TEST(late_write)
+{
+	static const char *const engine[] = {"uring", "uring", "threads"};
+	struct xpv_blk_response rsp;
+	char target[HOST_PATH + 32];
+	struct attach a;
+	pid_t pid;
+
+	if (!badfs_start(&bad, host.dir))
+		return;
+	host_start_xpvd(&host);
+	snprintf(target, sizeof(target), "file:%s?cache=direct&engine=%s",
+		 bad.disk, engine[_i]);
+	connected(&a, target, bad.disk, "w");
+	ck_assert_uint_eq(host_workers(&host, &pid, 1), 1);
+	bad.c->hold = true;
+	submit(&a, 1, XPV_BLKIF_WRITE, 0);
+	ck_assert(wait_until(one_held, NULL, 5000));
+	if (_i == 1)
+		host_stop_xpvd(&host, SIGKILL);
+	kill(pid, SIGKILL);
+	if (_i == 1)
+		host_start_xpvd(&host);
+	/* A ring of io_uring outlives its process, a thread does not. */
+	if (_i == 0)
+		ck_assert(wait_until(dead, &pid, 5000));
+	/* Long enough for the next worker, which asks for the same write. */
+	for (unsigned int n = 0; n < 150; n++) {
+		pause_ms(10);
+		ck_assert(one_held(NULL));
+	}
+	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 0);
+	if (_i < 2)
+		ck_assert_uint_eq(host_log_lines(&host, "has yet to finish"),
+				  1);
+	bad.c->hold = false;
+	ck_assert_int_eq(userblk_wait(a.fe, WAIT), 1);
+	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 1);
+	ck_assert_int_eq(rsp.status, XPV_BLKIF_OKAY);
+}
+END_TEST
+
 Suite *disks_suite(void)
 {
 	Suite *s = suite_create("disks");
@@ -752,6 +809,7 @@ Suite *disks_suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, failed_flush_stays);
 	tcase_add_test(c, failed_flush_outlives_all);
+	tcase_add_loop_test(c, late_write, 0, 3);
 	suite_add_tcase(s, c);
 	return s;
 }
