@@ -123,14 +123,20 @@ static int put_mtu(struct ifreq *ifr, uint32_t mtu, struct reason *why)
 	return ask_socket(SIOCSIFMTU, ifr, doing, why);
 }
 
+static int put_queue_len(struct ifreq *ifr, unsigned int nr_queues,
+			 struct reason *why)
+{
+	ifr->ifr_qlen = queue_len(nr_queues);
+	return ask_socket(SIOCSIFTXQLEN, ifr, "setting the queue length", why);
+}
+
 static int set_limits(const struct tap_spec *spec, struct reason *why)
 {
 	struct ifreq ifr;
 	int ret;
 
 	name_request(&ifr, spec);
-	ifr.ifr_qlen = queue_len(spec->nr_queues);
-	ret = ask_socket(SIOCSIFTXQLEN, &ifr, "setting the queue length", why);
+	ret = put_queue_len(&ifr, spec->nr_queues, why);
 	return ret || !spec->mtu ? ret : put_mtu(&ifr, spec->mtu, why);
 }
 
@@ -154,6 +160,14 @@ int tap_mtu(int fd, uint32_t *mtu, struct reason *why)
 	if (!ret)
 		*mtu = (uint32_t)ifr.ifr_mtu;
 	return ret;
+}
+
+int tap_share(int fd, unsigned int nr_queues, struct reason *why)
+{
+	struct ifreq ifr;
+	int ret = name_of(fd, &ifr, why);
+
+	return ret ? ret : put_queue_len(&ifr, nr_queues, why);
 }
 
 int tap_set_mtu(int fd, uint32_t mtu, struct reason *why)

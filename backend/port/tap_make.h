@@ -41,6 +41,13 @@ int tap_mtu(int fd, uint32_t *mtu, struct reason *why);
 int tap_set_mtu(int fd, uint32_t mtu, struct reason *why);
 
 /*
+ * Of the tap's queues, only so many are used: they share what it may hold for
+ * a guest that is slow. Without this a burst is lost on a host of many
+ * processors, whose guests have few.
+ */
+int tap_share(int fd, unsigned int nr_queues, struct reason *why);
+
+/*
  * Set the interface up, and put it into @bridge if that is not "". -ENODEV:
  * there is no such interface; any other error and @why say what went wrong.
  */

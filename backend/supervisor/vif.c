@@ -239,7 +239,11 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 		       struct reason *why)
 {
 	int err = vif_read_connect(dev, &msg->vif_connect, why);
+	struct reason tap;
 
+	if (!err && dev->vif.nr_fds &&
+	    tap_share(dev->vif.fds[0], msg->vif_connect.nr_queues, &tap))
+		device_log(dev, LOG_WARNING, "%.250s", tap.text);
 	dev->vif.sg = msg->vif_connect.sg;
 	/* A worker that has been connected before us may have others. */
 	dev->vif.tuned = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* xpvd: what it offers for a NIC, and what it follows while one is connected. */
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -70,6 +71,29 @@ static uint64_t back_number(enum xpv_key key)
 	return value;
 }
 
+/* Of the tap. */
+static int link_ioctl(unsigned long what, int value)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq ifr = {.ifr_name = TAP, .ifr_mtu = value};
+
+	ck_assert_int_eq(ioctl(sock, what, &ifr), 0);
+	close(sock);
+	return ifr.ifr_mtu;
+}
+
+/* One queue is used: it holds what all of them were to hold, up to a ring. */
+START_TEST(queues_share_what_the_tap_holds)
+{
+	unsigned int offered = (unsigned int)back_number(XPV_KEY_MQ_MAX_QUEUES);
+
+	ck_assert_uint_gt(offered, 2);
+	ck_assert_int_eq(link_ioctl(SIOCGIFTXQLEN, 0), 512 / (int)offered);
+	connect_vif();
+	ck_assert_int_eq(link_ioctl(SIOCGIFTXQLEN, 0), 256);
+}
+END_TEST
+
 START_TEST(offers_all_of_it)
 {
 	static const enum xpv_key features[] = {
@@ -113,19 +137,9 @@ END_TEST
 
 /* ---- MTU ---- */
 
-static int mtu_ioctl(unsigned long what, int mtu)
-{
-	int sock = socket(AF_INET, SOCK_DGRAM, 0);
-	struct ifreq ifr = {.ifr_name = TAP, .ifr_mtu = mtu};
-
-	ck_assert_int_eq(ioctl(sock, what, &ifr), 0);
-	close(sock);
-	return ifr.ifr_mtu;
-}
-
 static bool tap_mtu_is(void *mtu)
 {
-	return mtu_ioctl(SIOCGIFMTU, 0) == *(int *)mtu;
+	return link_ioctl(SIOCGIFMTU, 0) == *(int *)mtu;
 }
 
 static bool front_mtu_is(void *mtu)
@@ -141,7 +155,7 @@ static bool front_mtu_is(void *mtu)
 static void expect_mtu(int mtu)
 {
 	ck_assert_msg(wait_until(tap_mtu_is, &mtu, 5000), "%d, not %d",
-		      mtu_ioctl(SIOCGIFMTU, 0), mtu);
+		      link_ioctl(SIOCGIFMTU, 0), mtu);
 	ck_assert(wait_until(front_mtu_is, &mtu, 5000));
 }
 
@@ -156,13 +170,13 @@ START_TEST(mtu_follows_the_key)
 	/* More than the kernel has: said once, and the old one stays. */
 	back_write(&d, "mtu", "65535");
 	pause_ms(300);
-	ck_assert_int_eq(mtu_ioctl(SIOCGIFMTU, 0), 65521);
+	ck_assert_int_eq(link_ioctl(SIOCGIFMTU, 0), 65521);
 	ck_assert_uint_eq(host_log_lines(&host, "65535"), 1);
 	/* An administrator's own hand is not overruled by other keys. */
-	mtu_ioctl(SIOCSIFMTU, 1600);
+	link_ioctl(SIOCSIFMTU, 1600);
 	back_write(&d, "rate", "1000,1000");
 	pause_ms(300);
-	ck_assert_int_eq(mtu_ioctl(SIOCGIFMTU, 0), 1600);
+	ck_assert_int_eq(link_ioctl(SIOCGIFMTU, 0), 1600);
 	back_write(&d, "mtu", "1400");
 	expect_mtu(1400);
 	ck_assert_int_eq(back_state(&d), XPV_STATE_CONNECTED);
@@ -172,7 +186,7 @@ END_TEST
 /* One page, one slot: the bridge's MTU does not fit. And back with sg. */
 START_TEST(mtu_without_sg)
 {
-	mtu_ioctl(SIOCSIFMTU, 4000);
+	link_ioctl(SIOCSIFMTU, 4000);
 	connect_vif();
 	expect_mtu(1500);
 	back_write(&d, "mtu", "1400");
@@ -325,6 +339,7 @@ Suite *supervisor_vif_suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, queues_share_what_the_tap_holds);
 	tcase_add_test(tc, offers_all_of_it);
 	tcase_add_test(tc, counters_lie_in_the_run_folder);
 	tcase_add_test(tc, mtu_follows_the_key);
