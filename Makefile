@@ -76,6 +76,8 @@ $(B)/xpv: $(call obj,$(TOOL_SRC)) $(B)/back.a $(B)/ring.a
 $(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring.a
 # Tests of the supervisor start it and its workers, from beside themselves.
 $(B)/unit: | $(PROGRAMS)
+# Who changes an interface hears of it here, and not when somebody fuzzes.
+$(B)/unit: | $(call obj,$(FUZZ_SRC) $(FUZZ:%=tests/fuzz/%.c))
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(PROGRAMS) $(B)/unit $(B)/bench:

@@ -398,12 +398,10 @@ static void put(struct ring *r, const struct xpv_blk_request *req)
 static void put_direct(struct input *in)
 {
 	struct ring *r = choose(in);
-	struct xpv_blk_request req = {
-		.op = input_u8(in),
-		.id = input_u16(in),
-		.sector = input_u16(in) % (DISK / 512 + 8),
-	};
+	struct xpv_blk_request req = {.op = input_u8(in)};
 
+	req.id = input_u16(in);
+	req.sector = input_u16(in) % (DISK / 512 + 8);
 	if (req.op == XPV_BLKIF_DISCARD) {
 		req.nr_sectors = input_u16(in) % (DISK / 512 + 8);
 		req.secure = input_u8(in) & 1;
@@ -418,15 +416,13 @@ static void put_direct(struct input *in)
 static void put_indirect(struct input *in)
 {
 	struct ring *r = choose(in);
-	struct xpv_blk_request req = {
-		.indirect = true,
-		.op = input_u8(in),
-		.id = input_u16(in),
-		.sector = input_u8(in) % (DISK / 512 + 8),
-		.nr_segs = input_u16(in) & 0x3ff,
-	};
-	uint8_t page = input_u8(in);
+	struct xpv_blk_request req = {.indirect = true, .op = input_u8(in)};
+	uint8_t page;
 
+	req.id = input_u16(in);
+	req.sector = input_u8(in) % (DISK / 512 + 8);
+	req.nr_segs = input_u16(in) & 0x3ff;
+	page = input_u8(in);
 	/* Mostly where descriptors are. */
 	req.indirect_gref[0] = page & 0x80
 				       ? host_gref(page, guest.gref, PAGES + 1)
@@ -468,7 +464,8 @@ static void rewrite(struct input *in)
 	struct ring *r = choose(in);
 	uint8_t *slot = slot_at(r, input_u8(in));
 
-	slot[input_u8(in) % 64] = input_u8(in);
+	slot += input_u8(in) % 64;
+	*slot = input_u8(in);
 }
 
 static void write_header(struct input *in)
@@ -527,11 +524,11 @@ static void connect(void)
 }
 
 /* All that the storage still has comes back, and so does the disk. */
-static void disconnect(void)
+static void disconnect(bool leave)
 {
 	if (vbd->state == VBD_IDLE)
 		return;
-	vbd_disconnect(vbd);
+	vbd_disconnect(vbd, leave);
 	for (int i = 0; i < 64 && vbd->state != VBD_IDLE; i++) {
 		while (!STAILQ_EMPTY(&disk.pending))
 			answer(0, 0);
@@ -559,7 +556,7 @@ static void reconnect(struct input *in)
 {
 	uint8_t how = input_u8(in);
 
-	disconnect();
+	disconnect(how & 32);
 	if (how & 1)
 		set_rings(how & 2 ? 0 : 0xfffffff0u);
 	rings.persistent = how & 4;
@@ -749,7 +746,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left)
 		operation(&in);
 	settle();
-	disconnect();
+	disconnect(false);
 	check_pages();
 	vbd_detach(vbd);
 	host_drain_events();

@@ -87,17 +87,16 @@ static void put(const struct xpv_netif_ctrl_request *req)
 
 static void request(struct input *in)
 {
-	struct xpv_netif_ctrl_request req = {
-		.type = input_u8(in) & 15,
-		.id = input_u8(in),
-	};
-	bool has_page = req.type == XPV_CTRL_SET_HASH_KEY ||
-			req.type == XPV_CTRL_SET_HASH_MAPPING;
+	uint8_t type = input_u8(in) & 15, id = input_u8(in);
+	struct xpv_netif_ctrl_request req = {.type = type, .id = id};
+	bool has_page = type == XPV_CTRL_SET_HASH_KEY ||
+			type == XPV_CTRL_SET_HASH_MAPPING;
 	uint8_t page = input_u8(in);
 
 	req.data[0] = has_page ? host_gref(page, nic.gref, NIC_PAGES) : page;
 	req.data[1] = input_u8(in);
-	req.data[2] = input_u8(in);
+	/* Also just below what wraps. */
+	req.data[2] = (uint32_t)(int8_t)input_u8(in);
 	put(&req);
 }
 

@@ -208,9 +208,9 @@ static void put_extra(struct nic_ring *r, struct input *in, bool more)
 
 static union slot fragment(struct input *in, bool more)
 {
-	uint8_t where = input_u8(in);
+	uint8_t where = input_u8(in), page = input_u8(in);
 	union slot slot = {
-		.req = {.gref = host_gref(input_u8(in), nic.gref, NIC_PAGES),
+		.req = {.gref = host_gref(page, nic.gref, NIC_PAGES),
 			.offset = where & 0x80 ? (where & 0x7fu) * 32 : 0,
 			.flags = more ? XPV_TX_MORE : 0,
 			.id = where,
