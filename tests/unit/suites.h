@@ -26,6 +26,7 @@
 	X(vbd_kill)                                                            \
 	X(attach)                                                              \
 	X(disks)                                                               \
+	X(disks_bad)                                                           \
 	X(powercut)                                                            \
 	X(headers)                                                             \
 	X(tap)                                                                 \
