@@ -135,6 +135,10 @@ struct device_class {
 	void (*step)(struct device *dev);
 	/* Close, remove and forget what prepare() and attach() made. */
 	void (*release)(struct device *dev);
+	/* Is the host's side really done with, once no worker has it? False:
+	 * not yet, the device is scheduled when that may have changed. May be
+	 * NULL. */
+	bool (*quiet)(struct device *dev);
 	/* The toolstack has removed it, or made it anew: so goes what would
 	 * have outlived us. May be NULL. */
 	void (*forget)(struct device *dev);

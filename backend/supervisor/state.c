@@ -221,6 +221,8 @@ static void disconnect_or_close(struct device *dev, enum xpv_state next)
 		ask(dev, IPC_DISCONNECT, NULL, NULL, 0);
 		return;
 	}
+	if (gone && dev->class->quiet && !dev->class->quiet(dev))
+		return;
 	if (gone)
 		dev->class->release(dev);
 	if (dev->own != next)

@@ -439,5 +439,6 @@ const struct device_class vbd_class = {
 	.answered = vbd_resized,
 	.noticed = vbd_noticed,
 	.release = vbd_release,
+	.quiet = vbd_quiet,
 	.forget = vbd_forget_legacy,
 };

@@ -74,7 +74,7 @@ static int wait_for_legacy(struct device *dev)
 		device_log(dev, LOG_WARNING,
 			   "%s has yet to finish what a worker that is gone "
 			   "has begun",
-			   vbd->path);
+			   vbd->open ? vbd->path : "its disk");
 	vbd->legacy_timer = sd_event_source_unref(vbd->legacy_timer);
 	return sd_event_add_time_relative(event, &vbd->legacy_timer,
 					  CLOCK_MONOTONIC, LOOK_AGAIN_USEC, 0,
@@ -102,6 +102,12 @@ int vbd_take_legacy(struct device *dev)
 	if (err == -EWOULDBLOCK)
 		err = wait_for_legacy(dev);
 	return err < 0 ? err : 0;
+}
+
+bool vbd_quiet(struct device *dev)
+{
+	/* What cannot be told is no reason to keep a device for ever. */
+	return vbd_take_legacy(dev) != 0;
 }
 
 void vbd_forget_legacy(struct device *dev)

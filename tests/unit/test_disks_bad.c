@@ -296,6 +296,37 @@ START_TEST(late_write)
 }
 END_TEST
 
+static bool closed(void *d)
+{
+	return back_state(d) == XPV_STATE_CLOSED;
+}
+
+/* Nor must the toolstack, which may give the disk to another guest. */
+START_TEST(late_write_of_a_disk_that_goes)
+{
+	struct attach a;
+	struct vdev d;
+	pid_t pid;
+
+	if (!bad_disk(&a, &d))
+		return;
+	ck_assert_uint_eq(host_workers(&disks.host, &pid, 1), 1);
+	bad.c->hold = true;
+	disks_submit(&a, 1, XPV_BLKIF_WRITE, 0);
+	ck_assert(wait_until(one_held, NULL, 5000));
+	back_write(&d, xpv_key(XPV_KEY_ONLINE), "0");
+	back_write(&d, xpv_key(XPV_KEY_STATE), "5");
+	kill(pid, SIGKILL);
+	ck_assert(wait_until(dead, &pid, 5000));
+	front_state(&d, XPV_STATE_CLOSED);
+	ck_assert(!wait_until(closed, &d, 500));
+	ck_assert(one_held(NULL));
+	bad.c->hold = false;
+	ck_assert(wait_until(closed, &d, 5000));
+	ck_assert_uint_eq(bad.c->held, 0);
+}
+END_TEST
+
 Suite *disks_bad_suite(void)
 {
 	Suite *s = suite_create("disks_bad");
@@ -314,6 +345,7 @@ Suite *disks_bad_suite(void)
 	tcase_add_test(c, failed_flush_stays);
 	tcase_add_test(c, failed_flush_outlives_all);
 	tcase_add_loop_test(c, late_write, 0, 3);
+	tcase_add_test(c, late_write_of_a_disk_that_goes);
 	suite_add_tcase(s, c);
 	return s;
 }
