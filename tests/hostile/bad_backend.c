@@ -203,13 +203,19 @@ static void bad_offer(struct bad *b)
 	peer_put_text(&b->peer, XPV_KEY_SECTOR_SIZE, "513");
 }
 
-/* What is out of range is as if it were absent. */
+/* Nor is there another size that would do for this one. */
+static void bad_sector(struct bad *b)
+{
+	peer_put_text(&b->peer, XPV_KEY_SECTOR_SIZE, "8192");
+}
+
+/* What is out of range is as if it were absent; so are unknown bits alone. */
 static void huge_offer(struct bad *b)
 {
 	peer_put_text(&b->peer, XPV_KEY_MAX_RING_ORDER, "77");
 	peer_put_text(&b->peer, XPV_KEY_MQ_MAX_QUEUES, "4294967295");
 	peer_put_text(&b->peer, XPV_KEY_MAX_INDIRECT, "4294967295");
-	peer_put_text(&b->peer, XPV_KEY_INFO, "-1");
+	peer_put(&b->peer, XPV_KEY_INFO, XPV_VDISK_READONLY | 8);
 }
 
 static const struct mode {
@@ -224,6 +230,7 @@ static const struct mode {
 	{"silent", NULL, silent},     {"twice", NULL, twice},
 	{"peek", NULL, peek},	      {"offer", bad_offer, NULL},
 	{"huge", huge_offer, answer}, {"late", NULL, late},
+	{"sector", bad_sector, NULL},
 };
 
 /* ---- the life of the device ---- */

@@ -214,6 +214,9 @@ START_TEST(numbers_are_strict)
 			 XPV_KEY_OK);
 	ck_assert_int_eq(xpv_key_parse(XPV_KEY_RING_REF, "4294967296", &value),
 			 XPV_KEY_OUT_OF_RANGE);
+	/* bits: an unknown one does not spoil those that we know */
+	ck_assert_int_eq(xpv_key_parse(XPV_KEY_INFO, "12", &value), XPV_KEY_OK);
+	ck_assert_uint_eq(value, 12);
 	ck_assert_int_eq(xpv_key_parse(XPV_KEY_RING_ORDER, "5", &value),
 			 XPV_KEY_OUT_OF_RANGE);
 }

@@ -50,6 +50,7 @@ for mode in status storm huge; do
 	status) assert_fails touch_it ;;
 	*) assert touch_it ;;
 	esac
+	[[ $mode != huge ]] || assert_equal "$(guest_run a 'cat /sys/block/xvdb/ro')" 1 "mode huge: read-only"
 	guest_must a "dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null"
 	detach
 done
@@ -70,12 +71,14 @@ for trusted in Y N; do
 done
 
 # a size that cannot be: no disk, and the reason where the toolstack looks for it
-mode=offer
-attach offer
-wait_until 20 guest_run a "dmesg | grep -q 'sectors.*out of range\|reading size'" || fail "mode offer: nothing in the log"
-assert_fails guest_run a "test -b /dev/xvdb"
-xl block-detach a xvdb || true
-wait $peer || fail "mode offer: the frontend did not close"
+declare -A reason=([offer]="sectors: .*out of range" [sector]="sector-size: .*out of range")
+for mode in offer sector; do
+	attach $mode
+	wait_until 20 guest_run a "dmesg | grep -q '${reason[$mode]}'" || fail "mode $mode: nothing in the log"
+	assert_fails guest_run a "test -b /dev/xvdb"
+	xl block-detach a xvdb || true
+	wait $peer || fail "mode $mode: the frontend did not close"
+done
 
 # an answer that takes longer than xl waits: the disk goes when it has come, and no request fails before
 mode=late
