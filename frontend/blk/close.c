@@ -21,13 +21,14 @@
  */
 static bool gone(struct xpv_blk *dev)
 {
-	switch (xenbus_read_driver_state(dev->xbdev->otherend)) {
-	case XenbusStateConnected:
-	case XenbusStateClosing:
-		return false;
-	default:
-		return true;
-	}
+	u64 state;
+	int err;
+
+	err = xpv_blk_read_key(dev, dev->xbdev->otherend, XPV_KEY_STATE,
+			       &state);
+	if (err) /* only for lack of memory is it worth another look */
+		return err != -ENOMEM;
+	return state != XenbusStateConnected && state != XenbusStateClosing;
 }
 
 /* Until the close is over: see that nobody waits for a backend that is none. */
