@@ -21,6 +21,8 @@ load_end() {
 in_flight() { guest_run a "awk '{ print \$1 + \$2 }' /sys/block/xvda/inflight"; }
 written() { guest_run a "awk '{ print \$7 }' /sys/block/xvda/stat"; }
 gets_on() { (($(written) > before)); }
+# what a guest says whose load does not get on
+stuck() { guest_run a "echo \"in flight: \$(cat /sys/block/xvda/inflight), stat: \$(cat /sys/block/xvda/stat)\"; tail -n 3 /run/fio.*; dmesg | tail -n 20"; }
 
 disk_offer 1 256 1
 guest_create a --vcpus "$vcpus" --disk "$disk"
@@ -31,13 +33,13 @@ xl pause a
 nap 3
 xl unpause a
 before=$(written)
-wait_until 20 gets_on || fail "no I/O after unpause"
+wait_until 20 gets_on || { stuck; fail "no I/O after unpause"; }
 
 # ---- a suspend that is cancelled: the rings are the same
 assert xl save -c a "$WORK/image"
 rm -f "$WORK/image"
 before=$(written)
-wait_until 20 gets_on || fail "no I/O after a cancelled suspend"
+wait_until 20 gets_on || { stuck; fail "no I/O after a cancelled suspend"; }
 load_runs || fail "fio ended before the restore: $(guest_run a 'tail -n 2 /run/fio.out')"
 
 # ---- restored, to other backends
@@ -58,7 +60,7 @@ for change in "2 32 0" "1 0 1" "4 256 1"; do
 	[[ $front != ours ]] || wait_until 20 guest_run a "test -d /sys/block/xvda/mq/1" || fail "one hardware queue after restore"
 	before=$(written)
 	load_runs || load_start 2
-	wait_until 30 gets_on || fail "no I/O after restore"
+	wait_until 30 gets_on || { stuck; fail "no I/O after restore"; }
 done
 load_end
 assert_equal "$(in_flight)" 0 "requests in flight at the end"
