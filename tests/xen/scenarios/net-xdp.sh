@@ -72,7 +72,7 @@ ping_guest 192.168.77.2
 
 # answered by the program: the guest's own stack sees no request
 xdp_attach eth0 echo
-heard() { guest_run a "awk '/^Icmp:/ && \$2 ~ /^[0-9]/ { print \$9 }' /proc/net/snmp"; }
+heard() { guest_run a "awk '/^Icmp:/ && \$2 ~ /^[0-9]/ { print \$10 }' /proc/net/snmp"; }
 before=$(heard)
 sent=$(counter eth0 rx_xdp_tx)
 ping_guest 192.168.77.2 -c 10 -i 0.1
