@@ -51,6 +51,12 @@ void vif_rx_plan_rest(struct vif_queue *q, const struct port_frame *frame,
 	plan->slots = slots_for(q, plan);
 }
 
+/* A guest without sg takes a frame in one slot, or not at all. */
+static bool is_long(const struct vif_queue *q, const struct rx_plan *plan)
+{
+	return plan->len > vif_rx_slot_bytes(q) && !q->vif->guest.sg;
+}
+
 void vif_rx_plan(struct vif_queue *q, unsigned int i)
 {
 	struct port_frame *frame = &q->rx_batch.frame[i];
@@ -76,7 +82,7 @@ void vif_rx_plan(struct vif_queue *q, unsigned int i)
 		}
 		plan->len = segment_len(&s);
 	}
-	if (plan->len > vif_rx_slot_bytes(q) && !q->vif->guest.sg) {
+	if (is_long(q, plan)) {
 		q->counter[VIF_RX_DROP_LONG]++;
 		return;
 	}
@@ -85,9 +91,19 @@ void vif_rx_plan(struct vif_queue *q, unsigned int i)
 
 void vif_rx_plan_slots(struct vif_queue *q)
 {
-	for (unsigned int i = 0; i < q->rx_batch.nr; i++)
-		if (q->rx_plan[i].slots)
-			q->rx_plan[i].slots = slots_for(q, &q->rx_plan[i]);
+	for (unsigned int i = 0; i < q->rx_batch.nr; i++) {
+		struct rx_plan *plan = &q->rx_plan[i];
+
+		if (!plan->slots)
+			continue;
+		plan->slots = slots_for(q, plan);
+		if (!is_long(q, plan))
+			continue;
+		plan->slots = 0;
+		q->counter[VIF_RX_DROP_LONG]++;
+		if (!i) /* it may have begun */
+			memset(&q->cut, 0, sizeof(q->cut));
+	}
 }
 
 /*
