@@ -14,9 +14,14 @@
 #include "process.h"
 #include "record.h"
 
-/* A worker that dies again within this time dies "in a row". */
-#define GOOD_LIFE_USEC	 60000000u
+/*
+ * A worker that dies again within this time dies "in a row". One that lived
+ * longer has served its guest: to start it costs little at that rate, and to
+ * give it up costs the guest its disks.
+ */
+#define GOOD_LIFE_USEC	 2000000u
 #define DEATHS_IN_A_ROW	 6u
+#define FORGIVE_USEC	 60000000u /* until one that was given up may try again */
 #define FIRST_PAUSE_USEC 100000u /* doubled with each death after the first */
 
 struct guest {
@@ -273,7 +278,7 @@ static int start(struct guest *g, struct reason *why)
 	if (g->running)
 		return 0;
 	if (g->deaths >= DEATHS_IN_A_ROW &&
-	    now < g->pause_until + GOOD_LIFE_USEC) {
+	    now < g->pause_until + FORGIVE_USEC) {
 		reason_set(why,
 			   "the worker of domain %u died %u times in a "
 			   "row",

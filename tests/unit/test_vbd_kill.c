@@ -8,6 +8,7 @@
  *
  * XPV_SOAK=N: N times as many kills.
  */
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,21 +290,47 @@ static bool answered(void)
 	return xpv_front_pending(&load.rig.fe->queue[0].front) == BATCH;
 }
 
+static uint8_t *ring_slot(unsigned int i)
+{
+	const struct xpv_front *f = &load.rig.fe->queue[0].front;
+
+	return xpv_ring_slot(&f->ring, f->rsp_cons + i);
+}
+
+/* A request is overwritten by its answer, which does not count yet. */
+static bool torn(uint8_t (*asked)[IPC_VBD_ANSWER])
+{
+	unsigned int i, n;
+
+	n = (unsigned int)xpv_front_pending(&load.rig.fe->queue[0].front);
+	for (i = n; i < BATCH; i++)
+		if (memcmp(ring_slot(i), asked[i], IPC_VBD_ANSWER))
+			return true;
+	return false;
+}
+
 /*
  * A batch, and the worker stopped after @steps of its instructions, or a bit
- * after the last answer. Returns the steps made until then.
+ * after the last answer; with @when_torn they count from when a request is
+ * overwritten. Returns the steps made.
  */
-static unsigned int play(unsigned int steps)
+static unsigned int play(unsigned int steps, bool when_torn)
 {
 	pid_t pid = load.rig.drive.pid;
-	unsigned int n, after = 0;
+	uint8_t asked[BATCH][IPC_VBD_ANSWER];
+	unsigned int i, n = 0, after = 0;
 
 	ck_assert_int_eq(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
 	ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	push_batch();
-	for (n = 0; n < steps && after < 200 && step(pid); n++)
+	for (i = 0; i < BATCH; i++)
+		memcpy(asked[i], ring_slot(i), IPC_VBD_ANSWER);
+	while (n < steps && after < 200 && step(pid)) {
 		after += answered();
+		when_torn = when_torn && !torn(asked);
+		n += !when_torn;
+	}
 	return n;
 }
 
@@ -317,12 +344,6 @@ static void stay_here(void)
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
 }
 
-/* Each point its own distance from the last answer, where it matters most. */
-static unsigned int chosen(unsigned int all, unsigned int point)
-{
-	return point % 2 ? all - chance(all < 1000 ? all : 1000) : chance(all);
-}
-
 START_TEST(at_any_instruction)
 {
 	unsigned int all, point;
@@ -330,17 +351,40 @@ START_TEST(at_any_instruction)
 	stay_here();
 	begin(1, _i);
 	load.max_pages = 1;
-	all = play(MAX_STEPS);
+	all = play(MAX_STEPS, false);
 	ck_assert_uint_gt(all, 1000);
 	ck_assert_uint_lt(all, MAX_STEPS);
 	rig_kill(&load.rig);
 	drain();
 	for (point = 0; point < POINTS * soak(); point++) {
-		play(chosen(all, point));
+		if (point % 2)
+			play(point % 100, true);
+		else
+			play(chance(all), false);
 		rig_kill(&load.rig);
 		drain();
 	}
 	check_all();
+	rig_stop(&load.rig);
+}
+END_TEST
+
+/* The dead one may have shown an answer and not told. */
+START_TEST(guest_is_woken)
+{
+	struct hyper *h;
+	struct pollfd fd = {.events = POLLIN};
+	int port;
+
+	begin(1, false);
+	h = load.rig.guest;
+	rig_check_alive(&load.rig);
+	while ((port = h->ops->evtchn_next(h)) >= 0)
+		h->ops->evtchn_unmask(h, (uint32_t)port);
+	fd.fd = h->ops->evtchn_fd(h);
+	ck_assert_int_eq(poll(&fd, 1, 0), 0);
+	rig_kill(&load.rig);
+	ck_assert_int_eq(poll(&fd, 1, 1000), 1);
 	rig_stop(&load.rig);
 }
 END_TEST
@@ -353,6 +397,7 @@ Suite *vbd_kill_suite(void)
 	tcase_set_timeout(kill, 120 * (double)soak());
 	tcase_add_loop_test(kill, at_random_moments, 0, 2);
 	tcase_add_loop_test(kill, at_any_instruction, 0, 2);
+	tcase_add_test(kill, guest_is_woken);
 	suite_add_tcase(s, kill);
 	return s;
 }
