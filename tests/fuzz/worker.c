@@ -54,6 +54,7 @@ static const struct ipc_device devices[] = {
 #define NR_DEVICES (sizeof(devices) / sizeof(devices[0]))
 
 static struct worker worker;
+static struct loop_source awake;
 static int control; /* the supervisor's end; -1: it has hung up */
 
 /* The guest's: pages that may be rings and may be data. */
@@ -102,7 +103,7 @@ static void turn(void)
 	int fds[IPC_MAX_FDS], got;
 	struct ipc_msg msg;
 
-	FUZZ_CHECK(!loop_turn(worker.loop, false));
+	FUZZ_CHECK(!loop_turn(worker.loop, true));
 	if (control < 0)
 		return;
 	while ((got = ipc_recv(control, &msg, fds)) >= 0) {
@@ -504,6 +505,7 @@ static void start(void)
 	FUZZ_NEED(!ipc_pair(sock));
 	control = sock[0];
 	FUZZ_NEED(!worker_init(&worker, HOST_GUEST, host.back, sock[1]));
+	host_keep_awake(worker.loop, &awake);
 	nr_asked = 0;
 }
 
@@ -535,6 +537,7 @@ static void stop(void)
 	hang_up();
 	FUZZ_CHECK(!worker.vbd_common);
 	worker_fini(&worker);
+	close(awake.fd);
 	for (unsigned int i = 0; i < RINGS; i++)
 		FUZZ_CHECK(
 			!host.front->ops->unshare(host.front, ring[i].mem, 1));

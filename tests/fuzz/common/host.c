@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #define DOM0 0
 
@@ -33,8 +35,22 @@ static void stop(void)
 	hyper_local_destroy(host.machine);
 }
 
+static void woken(struct loop_source *src, uint32_t events)
+{
+	(void)src;
+	(void)events;
+}
+
+void host_keep_awake(struct loop *loop, struct loop_source *src)
+{
+	src->fd = eventfd(1, EFD_CLOEXEC);
+	src->ready = woken;
+	FUZZ_NEED(src->fd >= 0 && !loop_add(loop, src, EPOLLIN));
+}
+
 void host_start(void)
 {
+	static struct loop_source awake;
 	int sock[2];
 
 	if (host.machine)
@@ -47,12 +63,13 @@ void host_start(void)
 	FUZZ_NEED(!ipc_pair(sock));
 	host.control = sock[0];
 	FUZZ_NEED(!worker_init(&host.worker, HOST_GUEST, host.back, sock[1]));
+	host_keep_awake(host.worker.loop, &awake);
 	atexit(stop);
 }
 
 void host_turn(void)
 {
-	FUZZ_CHECK(!loop_turn(host.worker.loop, false));
+	FUZZ_CHECK(!loop_turn(host.worker.loop, true));
 }
 
 void *host_share(unsigned int n, bool writable, uint32_t *grefs)

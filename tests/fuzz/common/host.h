@@ -41,7 +41,10 @@ extern struct host host;
 
 /* Make it, the first time. */
 void host_start(void);
+/* A turn that would sleep if it could: all that is done before that is done. */
 void host_turn(void);
+/* Such a loop finds something to wake it each time. */
+void host_keep_awake(struct loop *loop, struct loop_source *src);
 /* Pages of the guest that are granted to us, and their references. */
 void *host_share(unsigned int n, bool writable, uint32_t *grefs);
 uint32_t host_port(void);
