@@ -4,12 +4,14 @@
 
 BOOT_SECONDS=300	# from power-on to the first scenario
 GRACE_SECONDS=90	# beyond a scenario's own timeout, for dom0 to clean up and say so
+SILENT_SECONDS=90	# a dom0 that is alive says so every few seconds
+BOOTS=3			# for one scenario, before it is what kills dom0
 
 # run_session: takes scenarios from the queue until it is empty; prints verdicts as they come; 0 when none failed
 run_session() {
 	VERDICTS=$SHARE/verdicts
 	: >"$VERDICTS"
-	BURIED=''	# in which scenario dom0 died last
+	BURIED='' DEATHS=0	# in which scenario dom0 died last, and how often in a row
 	local spec=end
 	while [[ $spec != end ]] || spec=$(take); do
 		echo "$spec" >"$SHARE/todo"
@@ -58,14 +60,15 @@ boot_once() {
 
 # follow SERIAL PID: pass verdicts on until the machine ends or says nothing for too long
 follow() {
-	local seen=0 deadline=$((SECONDS + BOOT_SECONDS)) line lines alive=1
-	while ((alive && SECONDS < deadline)); do
+	local seen=0 deadline=$((SECONDS + BOOT_SECONDS)) silent=$((SECONDS + BOOT_SECONDS)) line lines alive=1
+	while ((alive && SECONDS < deadline && SECONDS < silent)); do
 		sleep 0.2
 		kill -0 "$2" 2>/dev/null || alive=0
 		mapfile -s "$seen" lines <"$1"
 		for line in "${lines[@]}"; do
 			[[ $line = *$'\n' ]] || break		# still being written
 			seen=$((seen + 1))
+			silent=$((SECONDS + SILENT_SECONDS))
 			line=${line%%[$'\r\n']*}
 			case $line in
 			start\ *) DOING=${line#start }; deadline=$((SECONDS + ${DOING##* } + GRACE_SECONDS)); DOING=${DOING% *} ;;
@@ -77,18 +80,20 @@ follow() {
 
 judge() { echo "$1" | tee -a "$VERDICTS"; }
 
-# bury: dom0 died. When no scenario was running, no boot will do better. Else the one that ran gets a second boot: an
-# emulated machine now and then stops dead by itself, see README. What kills dom0 twice has failed.
+# bury: dom0 died. When no scenario was running, no boot will do better. Else the one that ran gets another boot: an
+# emulated machine now and then stops dead by itself, see README. What kills dom0 each time has failed.
 bury() {
 	local spec dir=$SHARE/$DOING
 	if [[ $DOING ]]; then
 		unjudged "$DOING" || return
 		mkdir -p "$dir"
 		cp "$SHARE/console" "$dir/dom0.console"
-		if [[ $DOING = "$BURIED" ]]; then
-			judge "not ok $DOING: dom0 died or hung in two boots, see its dom0.console"
+		[[ $DOING = "$BURIED" ]] || DEATHS=0
+		BURIED=$DOING
+		DEATHS=$((DEATHS + 1))
+		if ((DEATHS == BOOTS)); then
+			judge "not ok $DOING: dom0 died or hung in $BOOTS boots, see its dom0.console"
 		else
-			BURIED=$DOING
 			say "dom0 died or hung in $DOING, see its dom0.console; once more in a new boot"
 		fi
 	else
