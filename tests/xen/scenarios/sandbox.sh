@@ -28,3 +28,5 @@ assert_equal "${#uids[@]}" 2 "workers"
 [[ ${uids[0]} != "${uids[1]}" ]] || fail "two workers share uid ${uids[0]}"
 for name in a b; do guest_must $name "dd if=/dev/urandom of=/dev/xvda bs=64k count=64 conv=fsync 2>/dev/null"; done
 for name in a b; do guest_shutdown $name; done
+# the rings were made before the walls stood, on this kernel too
+[[ $(cat /var/log/xpvd.log) != *'using threads'* ]] || fail "a disk has no ring: $(grep -m1 'using threads' /var/log/xpvd.log)"
