@@ -28,8 +28,11 @@ struct badfs {
 	pid_t server;
 };
 
-/* The caller has a mount namespace of its own. False: no FUSE here. */
-bool badfs_start(struct badfs *fs, const char *dir);
+/*
+ * The caller has a mount namespace of its own. Fails the test where there is no
+ * FUSE.
+ */
+void badfs_start(struct badfs *fs, const char *dir);
 void badfs_stop(struct badfs *fs);
 
 #endif
