@@ -6,6 +6,9 @@
  *   so that nobody is given the bytes that were in the buffer before.
  * - After a failed fsync the kernel forgets which pages were lost: from then
  *   on every flush fails, for as long as the file is open.
+ * - So it is with a write that is to be durable at once. Whose page was lost
+ *   the kernel says to whoever asks first, and to nobody else: what was under
+ *   way at that time fails as well.
  * - A write for which there is no space waits for it, unless it is to fail.
  * - A discard may be of the whole disk, and is done in pieces, one at a time:
  *   nobody has to wait for all of it, nor the end of the disk.
@@ -31,6 +34,7 @@ struct file {
 	bool is_block;
 	struct storage_config config;
 	struct storage_health health; /* flush_error: latched */
+	unsigned int doubts; /* durable writes that failed */
 	bool giving_up; /* nothing waits for space */
 	struct space space;
 	struct storage_queue discards; /* that have pieces to be done */
@@ -81,16 +85,39 @@ static void advance(struct storage_io *io, uint64_t bytes)
 	}
 }
 
+/* Something that was to become durable did not. */
+static void lost(struct file *f, int error)
+{
+	f->doubts++;
+	if (f->health.flush_error)
+		return;
+	f->health.flush_error = error;
+	log_line("flush failed: %s; every flush will, until the disk is "
+		 "attached again",
+		 strerror(-error));
+	tell(f);
+}
+
+static bool is_durable_write(const struct storage_io *io)
+{
+	return io->durable && io->op != STORAGE_READ;
+}
+
 static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 {
 	if (result <= 0) {
+		if (result && is_durable_write(io))
+			lost(f, (int)result);
 		/* 0: the end of the file, where there should be data. */
 		finish(f, io, result ? (int)result : -EIO);
 		return;
 	}
 	io->left -= (uint64_t)result;
 	if (!io->left) {
-		finish(f, io, 0);
+		finish(f, io,
+		       is_durable_write(io) && io->doubts != f->doubts
+			       ? f->health.flush_error
+			       : 0);
 		return;
 	}
 	if (io->op != STORAGE_WRITE_ZEROES)
@@ -100,13 +127,8 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 
 static void flushed(struct file *f, struct storage_io *io, ssize_t result)
 {
-	if (result < 0 && !f->health.flush_error) {
-		f->health.flush_error = (int)result;
-		log_line("flush failed: %s; every flush will, until the disk "
-			 "is attached again",
-			 strerror((int)-result));
-		tell(f);
-	}
+	if (result < 0)
+		lost(f, (int)result);
 	finish(f, io, f->health.flush_error);
 }
 
@@ -225,6 +247,7 @@ static void file_submit(struct storage *s, struct storage_io *io)
 	io->durable = f->config.cache == STORAGE_CACHE_WRITETHROUGH;
 	/* Zeroing by a call would need a flush of its own. */
 	io->fallback = io->durable;
+	io->doubts = f->doubts;
 	io->held = false;
 	f->writes += alters(io);
 	STAILQ_INSERT_TAIL(&f->queue, io, next);

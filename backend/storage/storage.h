@@ -52,6 +52,7 @@ struct storage_io {
 	ssize_t attempt; /* what the last system call returned */
 	bool fallback; /* zero a range by writing to it */
 	bool durable; /* as soon as it is done */
+	unsigned int doubts; /* of the file when this was submitted */
 	bool device; /* goes to a block device */
 	bool held; /* has waited for space */
 	STAILQ_ENTRY(storage_io) next;
