@@ -93,6 +93,7 @@ static void lookup(struct server *s)
 static void tell_attributes(struct server *s)
 {
 	const struct fuse_attr_out out = {
+		.attr_valid = 3600, /* the first write is not asked for it */
 		.attr = attributes(s->rq.in.nodeid),
 	};
 
@@ -200,6 +201,9 @@ static void serve_all(int fd, struct badfs_control *c)
 			release_held(&s);
 		if (poll(&p, 1, 5) <= 0)
 			continue;
+		__atomic_store_n(&c->waiting, true, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&c->stall, __ATOMIC_SEQ_CST))
+			continue;
 		if (read(fd, &s.rq, sizeof(s.rq)) > 0)
 			serve(&s);
 		else if (errno == ENODEV) /* unmounted */
@@ -235,6 +239,7 @@ void badfs_stop(struct badfs *fs)
 	if (!fs->server)
 		return;
 	fs->c->hold = false;
+	fs->c->stall = false;
 	umount2(fs->dir, MNT_DETACH);
 	/* Whoever still waits for it gets an error. */
 	kill(fs->server, SIGKILL);

@@ -3,7 +3,8 @@
  * A disk whose ways a test decides: the one file of a file system (FUSE) that
  * a process of ours serves. It fails to flush, and holds writes as long as it
  * likes, as a device does that hangs: nothing that a process does, nor its
- * death, takes back a request that was handed over.
+ * death, takes back a request that was handed over. While it is stalled, the
+ * data of a direct write is still in the memory that it comes from.
  */
 #ifndef XPV_TESTS_BADFS_H
 #define XPV_TESTS_BADFS_H
@@ -19,6 +20,8 @@ struct badfs_control {
 	unsigned int syncs;
 	bool hold; /* writes */
 	unsigned int held;
+	bool stall; /* takes no request; */
+	bool waiting; /* one could be taken */
 	unsigned char data[BADFS_BYTES];
 };
 

@@ -189,6 +189,89 @@ START_TEST(bad_config_stops_xpvd)
 }
 END_TEST
 
+/* ---- what others write ---- */
+
+static int discard(struct attach *a)
+{
+	const struct xpv_blk_request req = {.op = XPV_BLKIF_DISCARD,
+					    .nr_sectors = 8};
+	int status = -1;
+
+	ck_assert_int_eq(userblk_call(a->fe, 0, &req, DISKS_WAIT, &status), 0);
+	return status;
+}
+
+/* The toolstack's word on discard; absent, it is a yes. */
+START_TEST(discard_enable)
+{
+	static const char *const said[] = {NULL, "1", "0"};
+	bool yes = _i < 2;
+	struct attach a;
+	struct vdev d = vbd_add(&disks.host, DISKS_GUEST, DISKS_XVDA,
+				disks.host.disk, "w");
+
+	if (said[_i])
+		back_write(&d, xpv_key(XPV_KEY_DISCARD_ENABLE), said[_i]);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, disks.host.disk);
+	disks_front(&a, &d);
+	disks_expect(&d, XPV_KEY_FEATURE_DISCARD, yes ? "1" : "0");
+	disks_expect(&d, XPV_KEY_DISCARD_GRANULARITY, yes ? "4096" : NULL);
+	ck_assert_int_eq(discard(&a),
+			 yes ? XPV_BLKIF_OKAY : XPV_BLKIF_EOPNOTSUPP);
+}
+END_TEST
+
+/*
+ * A frontend that says no more than it must, and numbers its one page: the
+ * layout of its requests is our own (libxl fills in another for PV guests).
+ */
+START_TEST(frontend_of_few_words)
+{
+	const struct userblk_config config = {.data_pages = 1};
+	struct userblk *fe = userblk_new(disks.guest, &config);
+	struct attach a = {.fe = fe};
+	struct vdev d = vbd_add(&disks.host, DISKS_GUEST, DISKS_XVDA,
+				disks.host.disk, "w");
+	uint8_t page[4096];
+	int fd;
+
+	ck_assert_ptr_nonnull(fe);
+	disks.fronts[0] = fe;
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, disks.host.disk);
+	front_number(&d, "ring-ref0", fe->queue[0].gref[0]);
+	front_number(&d, xpv_key(XPV_KEY_EVENT_CHANNEL), fe->queue[0].port);
+	front_state(&d, XPV_STATE_INITIALISED);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	memset(fe->data, 'x', 4096);
+	ck_assert_int_eq(disks_call(&a, XPV_BLKIF_WRITE, 8), XPV_BLKIF_OKAY);
+	fd = open(disks.host.disk, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, page, 4096, 4096), 4096);
+	ck_assert(!memcmp(page, fe->data, 4096));
+	close(fd);
+}
+END_TEST
+
+/* From scripts that write no path, MAJOR:MINOR in hexadecimal. */
+START_TEST(device_by_number)
+{
+	static const struct {
+		const char *number, *error;
+	} said[] = {
+		{"fe:1f", "/dev/block/254:31: No such file or directory"},
+		{"fe.1f", "physical-device = \"fe.1f\": expected MAJOR:MINOR"},
+	};
+	struct vdev d = vbd_add(&disks.host, DISKS_GUEST, DISKS_XVDA,
+				disks.host.disk, "w");
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	back_write(&d, xpv_key(XPV_KEY_PHYSICAL_DEVICE), said[_i].number);
+	vdev_hotplug(&d, NULL);
+	wait_error(&d, said[_i].error, "");
+}
+END_TEST
+
 /* ---- drives ---- */
 
 START_TEST(drive_waits_for_a_disc)
@@ -362,6 +445,9 @@ Suite *disks_suite(void)
 	tcase_add_test(c, options_of_the_host);
 	tcase_add_test(c, offer_of_another_supervisor);
 	tcase_add_test(c, bad_config_stops_xpvd);
+	tcase_add_loop_test(c, discard_enable, 0, 3);
+	tcase_add_test(c, frontend_of_few_words);
+	tcase_add_loop_test(c, device_by_number, 0, 2);
 	tcase_add_test(c, drive_waits_for_a_disc);
 	tcase_add_test(c, many_disks);
 	tcase_add_test(c, grows);

@@ -320,6 +320,54 @@ START_TEST(late_write_of_a_disk_that_goes)
 }
 END_TEST
 
+/* ---- direct I/O ---- */
+
+static bool waiting(void *arg)
+{
+	(void)arg;
+	return __atomic_load_n(&bad.c->waiting, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * With direct I/O a page of the guest is what the disk is given if the
+ * toolstack says so, and a copy of it otherwise: that shows in a page which
+ * the guest changes while its write is under way.
+ */
+START_TEST(direct_io_safe)
+{
+	static const char *const said[] = {NULL, "0", "1"};
+	const struct userblk_config config = {.data_pages = 1,
+					      .persistent = true};
+	char target[HOST_PATH + 32];
+	struct xpv_blk_response rsp;
+	struct attach a;
+	struct vdev d;
+
+	badfs_start(&bad, disks.host.dir);
+	host_start_xpvd(&disks.host);
+	snprintf(target, sizeof(target), "file:%s?cache=direct", bad.disk);
+	d = vbd_add(&disks.host, DISKS_GUEST, DISKS_XVDA, target, "w");
+	if (said[_i])
+		back_write(&d, xpv_key(XPV_KEY_DIRECT_IO_SAFE), said[_i]);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, bad.disk);
+	disks_front_as(&a, &d, &config);
+	memset(a.fe->data, 'a', 4096);
+	__atomic_store_n(&bad.c->stall, true, __ATOMIC_SEQ_CST);
+	pause_ms(20); /* longer than it waits for a request */
+	__atomic_store_n(&bad.c->waiting, false, __ATOMIC_SEQ_CST);
+	disks_submit(&a, 1, XPV_BLKIF_WRITE, 0);
+	ck_assert(wait_until(waiting, NULL, 5000));
+	memset(a.fe->data, 'b', 4096);
+	__atomic_store_n(&bad.c->stall, false, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(userblk_wait(a.fe, DISKS_WAIT), 1);
+	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 1);
+	ck_assert_int_eq(rsp.status, XPV_BLKIF_OKAY);
+	for (unsigned int i = 0; i < 4096; i += 511)
+		ck_assert_int_eq(bad.c->data[i], _i == 2 ? 'b' : 'a');
+}
+END_TEST
+
 Suite *disks_bad_suite(void)
 {
 	Suite *s = suite_create("disks_bad");
@@ -337,6 +385,7 @@ Suite *disks_bad_suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, failed_flush_stays);
 	tcase_add_test(c, failed_flush_outlives_all);
+	tcase_add_loop_test(c, direct_io_safe, 0, 3);
 	tcase_add_loop_test(c, late_write, 0, 3);
 	tcase_add_test(c, late_write_of_a_disk_that_goes);
 	suite_add_tcase(s, c);

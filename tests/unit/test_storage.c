@@ -3,8 +3,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <linux/fs.h>
 #include <sched.h>
+#include <seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -519,6 +521,40 @@ START_TEST(discard_gives_up)
 }
 END_TEST
 
+static void answer_ioctl(scmp_filter_ctx ctx, unsigned long request, int error)
+{
+	ck_assert_int_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)error),
+					  SCMP_SYS(ioctl), 1,
+					  SCMP_A1(SCMP_CMP_EQ, request)),
+			 0);
+}
+
+/* No device here can discard securely: which of the two is asked for shows
+ * in what a filter of system calls answers. */
+START_TEST(discard_of_a_device)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	struct storage_io io = {
+		.op = STORAGE_DISCARD,
+		.offset = 4096,
+		.length = 3 * PIECE,
+		.left = 3 * PIECE,
+		.device = true,
+		.secure = _i,
+	};
+	struct attempt a = {0};
+
+	answer_ioctl(ctx, BLKDISCARD, ENOTNAM);
+	answer_ioctl(ctx, BLKSECDISCARD, ENAVAIL);
+	ck_assert_int_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+	attempt_plan(&io, &a);
+	ck_assert_uint_eq(a.offset, 4096);
+	ck_assert_uint_eq(a.length, PIECE - 4096);
+	ck_assert_int_eq(attempt_run(file, &a), _i ? -ENAVAIL : -ENOTNAM);
+}
+END_TEST
+
 /* After one lost page no flush can ever promise anything again. */
 START_TEST(failed_flush_latches)
 {
@@ -773,6 +809,7 @@ Suite *storage_suite(void)
 	tcase_add_test(c, errors_stay_alone);
 	tcase_add_test(c, discard_in_pieces);
 	tcase_add_test(c, discard_gives_up);
+	tcase_add_loop_test(c, discard_of_a_device, 0, 2);
 	tcase_add_test(c, failed_flush_latches);
 	tcase_add_test(c, flush_failed_before);
 	tcase_add_test(c, writethrough);
