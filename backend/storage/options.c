@@ -75,6 +75,7 @@ void disk_options_init(struct disk_options *o)
 	*o = (struct disk_options){
 		.discard = true,
 		.persistent = true,
+		.queues = IPC_MAX_QUEUES,
 		.ring_order = XPV_BLKIF_MAX_RING_ORDER,
 		.indirect = XPV_BLKIF_OFFER_SEGS,
 	};

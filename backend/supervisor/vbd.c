@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "blkif.h"
 #include "device.h"
@@ -149,13 +148,6 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 
 /* ---- what we publish ---- */
 
-static uint32_t max_queues(void)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return cpus < 1 ? 1 : cpus > IPC_MAX_QUEUES ? IPC_MAX_QUEUES : cpus;
-}
-
 static int info(struct device *dev, uint32_t *flags)
 {
 	struct reason ignored;
@@ -206,7 +198,7 @@ static int vbd_offer(struct device *dev, uint32_t tx)
 	const struct disk_options *o = &dev->vbd.options;
 	const struct entry limits[] = {
 		{XPV_KEY_MAX_RING_ORDER, o->ring_order},
-		{XPV_KEY_MQ_MAX_QUEUES, o->queues ? o->queues : max_queues()},
+		{XPV_KEY_MQ_MAX_QUEUES, o->queues},
 		{XPV_KEY_MAX_INDIRECT, o->indirect},
 	};
 	const struct entry features[] = {

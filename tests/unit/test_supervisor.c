@@ -63,6 +63,7 @@ START_TEST(vbd_lives_and_goes)
 	wait_back(&d, XPV_STATE_INIT_WAIT);
 	expect(&d, XPV_KEY_MAX_RING_ORDER, "4");
 	expect(&d, XPV_KEY_MAX_INDIRECT, "256");
+	expect(&d, XPV_KEY_MQ_MAX_QUEUES, "16");
 	expect(&d, XPV_KEY_FEATURE_FLUSH, "1");
 	/* libxl waits for exactly 2: no 4 before its script is through. */
 	fake_open(&f, &d);
