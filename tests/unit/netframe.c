@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "netframe.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TCP 6
@@ -170,4 +171,26 @@ void netframe_plain(uint8_t *buf, uint32_t len, uint32_t seed)
 	memcpy(buf, head, len < sizeof(head) ? len : sizeof(head));
 	if (len > sizeof(head))
 		fill(buf + sizeof(head), len - sizeof(head), seed);
+}
+
+/* At least one a page of what is left. */
+unsigned int netframe_cut(uint32_t len, struct usernet_piece *piece)
+{
+	unsigned int least = (len + 4095) / 4096, n;
+
+	n = least + (unsigned int)random() % (XPV_NETIF_MAX_SLOTS - least + 1);
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t rest = n - i - 1;
+		uint32_t min = len > rest * 4096 ? len - rest * 4096 : 0;
+		uint32_t max = len < 4096 ? len : 4096;
+		uint32_t size = min + (uint32_t)random() % (max - min + 1);
+
+		if (!rest)
+			size = len;
+		piece[i].size = (uint16_t)size;
+		piece[i].offset =
+			(uint16_t)((uint32_t)random() % (4097 - size));
+		len -= size;
+	}
+	return n;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/user/usernet.h"
+
 struct netframe {
 	bool v6;
 	bool udp;
@@ -32,5 +34,10 @@ void netframe_complete(uint8_t *buf, uint32_t len, uint32_t start,
 		       uint32_t offset);
 /* A frame of no protocol: @len bytes from @seed. */
 void netframe_plain(uint8_t *buf, uint32_t len, uint32_t seed);
+/*
+ * The slots of a frame: pieces of random size and place in their pages,
+ * XPV_NETIF_MAX_SLOTS at most. Returns their number.
+ */
+unsigned int netframe_cut(uint32_t len, struct usernet_piece *piece);
 
 #endif

@@ -45,6 +45,7 @@
 	X(switch_bad)                                                          \
 	X(lan)                                                                 \
 	X(lan_ports)                                                           \
+	X(net_soak)                                                            \
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \

@@ -74,28 +74,6 @@ START_TEST(every_length)
 }
 END_TEST
 
-/* Pieces of random size and place; at least one a page of what is left. */
-static unsigned int cut(uint32_t len, struct usernet_piece *piece)
-{
-	unsigned int least = (len + 4095) / 4096, n;
-
-	n = least + (unsigned int)random() % (XPV_NETIF_MAX_SLOTS - least + 1);
-	for (unsigned int i = 0; i < n; i++) {
-		uint32_t rest = n - i - 1;
-		uint32_t min = len > rest * 4096 ? len - rest * 4096 : 0;
-		uint32_t max = len < 4096 ? len : 4096;
-		uint32_t size = min + (uint32_t)random() % (max - min + 1);
-
-		if (!rest)
-			size = len;
-		piece[i].size = (uint16_t)size;
-		piece[i].offset =
-			(uint16_t)((uint32_t)random() % (4097 - size));
-		len -= size;
-	}
-	return n;
-}
-
 /* How often the frame's bytes behind the header change page, on either side. */
 static uint64_t page_fragments(const struct usernet_packet *pkt)
 {
@@ -128,7 +106,7 @@ START_TEST(one_copy)
 		struct usernet_packet pkt = {
 			.data = sent, .len = len, .pieces = piece};
 
-		pkt.nr_pieces = cut(len, piece);
+		pkt.nr_pieces = netframe_cut(len, piece);
 		lan_frame(sent, a, b, len, ++seq);
 		memset(n, 0, sizeof(*n));
 		ck_assert(lan_send(a, &pkt));
@@ -439,7 +417,7 @@ START_TEST(random_traffic)
 						     .pieces = piece};
 
 			pkt.len = 26 + (uint32_t)random() % (len - 25);
-			pkt.nr_pieces = cut(pkt.len, piece);
+			pkt.nr_pieces = netframe_cut(pkt.len, piece);
 			lan_frame(sent, &lan.guest[from], &lan.guest[to],
 				  pkt.len, ++next);
 			out += lan_send(&lan.guest[from], &pkt);
