@@ -245,6 +245,27 @@ static int set_interface_up(int sock, const char *name, struct reason *why)
 	return 0;
 }
 
+uint32_t tap_bridge_mtu(const char *bridge)
+{
+	struct ifreq ifr = {0};
+	struct reason why;
+
+	strncpy(ifr.ifr_name, bridge, IFNAMSIZ - 1);
+	if (!*bridge || ask_socket(SIOCGIFMTU, &ifr, "", &why))
+		return 0;
+	return (uint32_t)ifr.ifr_mtu;
+}
+
+/* Else a bridge takes the least MTU of its ports, and drops what is longer. */
+static int take_mtu(const char *name, const char *bridge, struct reason *why)
+{
+	uint32_t mtu = tap_bridge_mtu(bridge);
+	struct ifreq ifr = {0};
+
+	strncpy(ifr.ifr_name, name, IFNAMSIZ - 1);
+	return mtu ? put_mtu(&ifr, mtu, why) : 0;
+}
+
 static int add_to_bridge(int sock, const char *name, const char *bridge,
 			 struct reason *why)
 {
@@ -255,6 +276,8 @@ static int add_to_bridge(int sock, const char *name, const char *bridge,
 			   name, bridge);
 		return -ENODEV;
 	}
+	if (take_mtu(name, bridge, why))
+		return -EINVAL;
 	strncpy(ifr.ifr_name, bridge, IFNAMSIZ - 1);
 	ifr.ifr_ifindex = (int)if_nametoindex(name);
 	if (!ioctl(sock, SIOCBRADDIF, &ifr))

@@ -47,9 +47,12 @@ int tap_set_mtu(int fd, uint32_t mtu, struct reason *why);
  */
 int tap_share(int fd, unsigned int nr_queues, struct reason *why);
 
+/* 0: there is no such interface. */
+uint32_t tap_bridge_mtu(const char *bridge);
 /*
- * Set the interface up, and put it into @bridge if that is not "". -ENODEV:
- * there is no such interface; any other error and @why say what went wrong.
+ * Set the interface up, and put it into @bridge, whose MTU it takes, if that
+ * is not "". -ENODEV: there is no such interface; any other error and @why
+ * say what went wrong.
  */
 int tap_join(const char *name, const char *bridge, struct reason *why);
 

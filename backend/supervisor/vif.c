@@ -19,8 +19,6 @@
  * domain, but a few at least, for the guest's sake.
  */
 #define MIN_QUEUES 4u
-/* Without feature-sg a frame has one page, and no more than this in it. */
-#define MTU_WITHOUT_SG 1500u
 
 static unsigned int max_queues(const struct device *dev)
 {
@@ -52,17 +50,6 @@ int vif_read_mac(struct device *dev, struct reason *why)
 	return expected ? -EINVAL : 0;
 }
 
-/* *mtu 0: nobody has asked for one. */
-static int read_mtu(struct device *dev, uint32_t *mtu, struct reason *why)
-{
-	int there = key_there(dev->sv->hyper, dev->back, XPV_KEY_MTU);
-
-	*mtu = 0;
-	if (there <= 0)
-		return there;
-	return key_u32(dev->sv->hyper, dev->back, XPV_KEY_MTU, mtu, why);
-}
-
 /* What the stock scripts expect to find, and may rename. */
 static void tap_name(const struct device *dev, char *name, size_t size)
 {
@@ -77,7 +64,7 @@ static int make_tap(struct device *dev, struct reason *why)
 
 	err = vif_read_mac(dev, why);
 	if (!err)
-		err = read_mtu(dev, &spec.mtu, why);
+		err = vif_read_mtu(dev, &spec.mtu, why);
 	if (err)
 		return err;
 	tap_name(dev, name, sizeof(name));
@@ -94,8 +81,11 @@ static int vif_prepare(struct device *dev, struct reason *why)
 {
 	int on_lan = vif_join_lan(dev, why);
 
+	if (on_lan < 0)
+		return on_lan;
+	/* What vif-bridge would do. */
 	if (on_lan)
-		return on_lan < 0 ? on_lan : 0;
+		return vif_follow_mtu(dev, why);
 	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
 }
 
@@ -250,65 +240,11 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 	return err;
 }
 
-/* The guest reads its MTU beside the key that vif-bridge has written. */
-static void tell_mtu(struct device *dev, uint32_t mtu)
-{
-	int err = hyper_writef(dev->sv->hyper, 0, dev->front,
-			       xpv_key(XPV_KEY_MTU), "%u", mtu);
-
-	device_log(dev, LOG_INFO, "MTU %u", mtu);
-	if (err)
-		device_log(dev, LOG_WARNING, "%s/%s cannot be written: %s",
-			   dev->front, xpv_key(XPV_KEY_MTU), strerror(-err));
-}
-
-/*
- * The interface follows the key when that changes; without one it has what the
- * script gave it, the bridge's. It never exceeds what the guest can take.
- */
-static uint32_t wanted_mtu(struct device *dev, uint32_t key, uint32_t current)
-{
-	struct vif *vif = &dev->vif;
-	uint32_t want = current;
-
-	if (key && key != vif->mtu)
-		want = key;
-	else if (vif->sg && vif->unclamped)
-		want = vif->unclamped;
-	vif->mtu = key;
-	vif->unclamped = 0;
-	if (vif->sg || want <= MTU_WITHOUT_SG)
-		return want;
-	vif->unclamped = want;
-	return MTU_WITHOUT_SG;
-}
-
-static int follow_mtu(struct device *dev, struct reason *why)
-{
-	uint32_t key, current, want;
-	int err = read_mtu(dev, &key, why);
-
-	/* The tap of a supervisor before us is out of reach. */
-	if (err || !dev->vif.nr_fds)
-		return err;
-	if (dev->vif.sg && !dev->vif.unclamped && key == dev->vif.mtu)
-		return 0;
-	if (tap_mtu(dev->vif.fds[0], &current, why))
-		return -EINVAL;
-	want = wanted_mtu(dev, key, current);
-	if (want == current)
-		return 0;
-	if (tap_set_mtu(dev->vif.fds[0], want, why))
-		return -EINVAL;
-	tell_mtu(dev, want);
-	return 0;
-}
-
 static int vif_refresh(struct device *dev, struct ipc_msg *msg,
 		       struct reason *why)
 {
 	struct ipc_vif_tune *tune = &msg->vif_tune;
-	int err = follow_mtu(dev, why);
+	int err = vif_follow_mtu(dev, why);
 
 	if (!err)
 		err = vif_read_tune(dev, tune, why);

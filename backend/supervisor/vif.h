@@ -17,7 +17,8 @@ struct vif {
 	int stats;
 	uint8_t mac[6];
 	struct lan_port port; /* on a switch: then there is no tap */
-	uint32_t mtu; /* the key as last followed; 0: there was none */
+	/* The key as last followed; on a switch, what the guest was told. */
+	uint32_t mtu;
 	uint32_t unclamped; /* MTU, were it not for the frontend; 0: it is */
 	bool sg; /* the frontend takes frames of several pages */
 	/* What the worker was last asked for, if it was. */
@@ -31,6 +32,11 @@ struct reason;
 /* vif.c; as keys.h says. */
 int vif_read_mac(struct device *dev, struct reason *why);
 
+/* vif_mtu.c; as keys.h says. *mtu 0: nobody has asked for one. */
+int vif_read_mtu(struct device *dev, uint32_t *mtu, struct reason *why);
+/* Tell the guest, and set the tap to it. */
+int vif_follow_mtu(struct device *dev, struct reason *why);
+
 /*
  * vif_lan.c. 1: the device is on a switch, as its script says; 0: it is not;
  * or as keys.h says.
@@ -38,6 +44,8 @@ int vif_read_mac(struct device *dev, struct reason *why);
 int vif_join_lan(struct device *dev, struct reason *why);
 int vif_tend_lan(struct device *dev, struct ipc_msg *msg, int *fds,
 		 unsigned int *nr_fds);
+/* Of the bridge that its switch leads to; 0: there is none. */
+uint32_t vif_lan_mtu(const struct device *dev);
 
 /* vif_front.c: as keys.h says. */
 int vif_read_connect(struct device *dev, struct ipc_vif_connect *c,

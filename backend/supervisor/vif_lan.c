@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../port/tap_make.h"
 #include "device.h"
 #include "keys.h"
 #include "uplink.h"
@@ -92,6 +93,14 @@ int vif_join_lan(struct device *dev, struct reason *why)
 		return 0;
 	err = join(dev, why);
 	return err ? err : 1;
+}
+
+uint32_t vif_lan_mtu(const struct device *dev)
+{
+	struct switch_options o = switch_options_of(
+		&dev->sv->config.switches, lan_name(dev->vif.port.lan));
+
+	return o.uplink ? tap_bridge_mtu(o.bridge) : 0;
 }
 
 int vif_tend_lan(struct device *dev, struct ipc_msg *msg, int *fds,

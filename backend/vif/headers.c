@@ -6,9 +6,11 @@
 #include <string.h>
 
 #define ETH_VLAN      0x8100
+#define ETH_SERVICE   0x88a8 /* the outer of two tags (802.1ad) */
 #define ETH_IPV4      0x0800
 #define ETH_IPV6      0x86dd
 #define VLAN_TAG_LEN  4u
+#define MAX_TAGS      2
 #define IPV4_MIN_LEN  20u
 #define IPV6_LEN      40u
 #define IPV4_FRAGMENT 0x3fff /* more-fragments bit and offset */
@@ -23,7 +25,7 @@
 #define MAX_IPV6_EXTENSIONS 8
 #define MAX_EXTENSION_LEN   2048u
 
-_Static_assert(ETH_HEADER_LEN + VLAN_TAG_LEN + IPV6_LEN +
+_Static_assert(ETH_HEADER_LEN + MAX_TAGS * VLAN_TAG_LEN + IPV6_LEN +
 			       MAX_IPV6_EXTENSIONS * MAX_EXTENSION_LEN + 60 <=
 		       UINT16_MAX,
 	       "every header's offset fits into 16 bits");
@@ -119,9 +121,11 @@ void headers_parse(const uint8_t *frame, uint32_t len, struct headers *h)
 	if (len < at)
 		return;
 	type = get16(frame + 12);
-	if (type == ETH_VLAN && at + VLAN_TAG_LEN <= len) {
+	for (int i = 0; i < MAX_TAGS && at + VLAN_TAG_LEN <= len &&
+			(type == ETH_VLAN || type == ETH_SERVICE);
+	     i++) {
 		h->vlan = true;
-		type = get16(frame + 16);
+		type = get16(frame + at + 2);
 		at += VLAN_TAG_LEN;
 	}
 	h->ip_at = (uint16_t)at;

@@ -17,7 +17,7 @@
 
 struct headers {
 	uint8_t ip; /* 4, 6, or 0: none that we know, or cut short */
-	bool vlan; /* a VLAN tag precedes it */
+	bool vlan; /* one VLAN tag or two precede it */
 	bool fragment; /* part of an IP packet: no transport header of use */
 	uint8_t proto; /* HEADERS_TCP, HEADERS_UDP, or 0 */
 	uint16_t ip_at; /* offset of the IP header */

@@ -254,6 +254,8 @@ void vif_queue_disconnect(struct vif_queue *q)
 	loop_timer_cancel(&q->starve);
 	loop_timer_cancel(&q->release);
 	undo(q);
+	/* What waits was meant for this connection. */
+	q->counter[VIF_RX_DRAINED] += q->rx_batch.nr;
 	port_batch_reset(&q->tx_batch);
 	port_batch_reset(&q->rx_batch);
 	port_batch_release(&q->tx_batch);

@@ -35,7 +35,7 @@ static uint8_t proto(const struct netframe *f)
 
 uint32_t netframe_ip_at(const struct netframe *f)
 {
-	return f->vlan ? 18 : 14;
+	return 14 + 4u * f->vlan;
 }
 
 uint32_t netframe_l4_at(const struct netframe *f)
@@ -83,9 +83,9 @@ static void build_eth(uint8_t *buf, const struct netframe *f)
 					 0x02, 0, 0, 0, 0, 2};
 
 	memcpy(buf, macs, sizeof(macs));
-	if (f->vlan) {
-		put16(buf + 12, 0x8100);
-		put16(buf + 14, 7);
+	for (unsigned int i = 0; i < f->vlan; i++) {
+		put16(buf + 12 + 4 * i, i + 1 < f->vlan ? 0x88a8 : 0x8100);
+		put16(buf + 14 + 4 * i, 7 + i);
 	}
 	put16(buf + netframe_ip_at(f) - 2, f->v6 ? 0x86dd : 0x0800);
 }

@@ -11,7 +11,7 @@
 struct netframe {
 	bool v6;
 	bool udp;
-	bool vlan;
+	uint8_t vlan; /* tags, 2 at most */
 	bool blank; /* leave the sum of the pseudo header in the checksum */
 	uint32_t payload;
 };

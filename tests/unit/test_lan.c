@@ -542,6 +542,60 @@ START_TEST(uplink_joins_its_bridge)
 }
 END_TEST
 
+static int interface(unsigned long what, const char *name, int value)
+{
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {.ifr_mtu = value};
+
+	strcpy(ifr.ifr_name, name);
+	ck_assert_int_eq(ioctl(s, what, &ifr), 0);
+	close(s);
+	return ifr.ifr_mtu;
+}
+
+static int told_mtu(const struct guest *g)
+{
+	char *text = hyper_readf(host.dom0, 0, "%s/%s", g->d.front,
+				 xpv_key(XPV_KEY_MTU));
+	int mtu = text ? atoi(text) : 0;
+
+	free(text);
+	return mtu;
+}
+
+/* The bridge's MTU is the uplink's and the guest's, until a key says more. */
+START_TEST(mtu_of_the_bridge)
+{
+	int s;
+
+	add(b, "other");
+	ck_assert_int_eq(told_mtu(b), 0);
+	enter_namespace_of_xpvd();
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(ioctl(s, SIOCBRADDBR, "lan"), 0);
+	close(s);
+	interface(SIOCSIFMTU, "lan", 9000);
+	interface(SIOCSIFFLAGS, "lan", IFF_UP);
+	add(a, "lan");
+	ck_assert_int_eq(told_mtu(a), 9000);
+	ck_assert_int_eq(interface(SIOCGIFMTU, "xpv-lan", 0), 9000);
+	ck_assert_int_eq(interface(SIOCGIFMTU, "lan", 0), 9000);
+	ck_assert(open_uplink());
+	pause_ms(100);
+	to_host(a, 9014);
+	from_host(a, 9014);
+	close(sock);
+	back_write(&a->d, xpv_key(XPV_KEY_MTU), "4000");
+	UNTIL(told_mtu(a) == 4000);
+	back_write(&b->d, xpv_key(XPV_KEY_MTU), "65521");
+	UNTIL(told_mtu(b) == 65521);
+	back_write(&b->d, xpv_key(XPV_KEY_MTU), "65535");
+	pause_ms(200);
+	ck_assert_int_eq(told_mtu(b), 65521);
+	ck_assert_uint_eq(host_log_lines(&host, "68 to 65521"), 1);
+}
+END_TEST
+
 START_TEST(uplink_goes_with_the_last_guest)
 {
 	add(a, "lan");
@@ -567,6 +621,7 @@ Suite *lan_suite(void)
 	if (host_has_taps()) {
 		tcase_add_test(tc, uplink_leads_out_and_in);
 		tcase_add_test(tc, uplink_joins_its_bridge);
+		tcase_add_test(tc, mtu_of_the_bridge);
 		tcase_add_test(tc, uplink_goes_with_the_last_guest);
 	}
 	suite_add_tcase(s, tc);

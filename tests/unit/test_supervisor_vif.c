@@ -203,6 +203,28 @@ START_TEST(mtu_without_sg)
 }
 END_TEST
 
+/* On a switch there is no tap, and the guest is told the same. */
+START_TEST(mtu_without_sg_on_a_switch)
+{
+	struct vdev tap = d;
+	struct fake ring;
+	int mtu = 9000;
+
+	d = vif_add_to(&host, GUEST, 1, MAC, "lan", NULL);
+	back_write(&d, "mtu", "9000");
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	ck_assert(wait_until(front_mtu_is, &mtu, 5000));
+	fake_open(&ring, &d);
+	vdev_hotplug(&d, NULL);
+	fake_publish(&ring, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	mtu = 1500;
+	ck_assert(wait_until(front_mtu_is, &mtu, 5000));
+	vdev_delete(&d);
+	d = tap;
+}
+END_TEST
+
 /* ---- rate, filter, headroom ---- */
 
 static const char *const bad_rates[] = {
@@ -344,6 +366,7 @@ Suite *supervisor_vif_suite(void)
 	tcase_add_test(tc, counters_lie_in_the_run_folder);
 	tcase_add_test(tc, mtu_follows_the_key);
 	tcase_add_test(tc, mtu_without_sg);
+	tcase_add_test(tc, mtu_without_sg_on_a_switch);
 	tcase_add_loop_test(tc, bad_rate_at_first, 0, rates);
 	tcase_add_loop_test(tc, bad_rate_later, 0, rates);
 	tcase_add_test(tc, headroom_by_states_7_and_8);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Guests on a switch: who gets what, and every byte of it. */
 #include "lanrig.h"
+#include "backend/vif/credit.h"
 #include "netframe.h"
 #include "suites.h"
 
@@ -329,6 +330,43 @@ START_TEST(fixed_without_an_entry)
 }
 END_TEST
 
+/* ---- rate ---- */
+
+static unsigned int answered(unsigned int turns)
+{
+	unsigned int n = 0;
+
+	while (turns--) {
+		lan_turns(&lan, 1);
+		n += lan_reap(a);
+		while (usernet_receive(b->u, &got) > 0)
+			;
+		usernet_post(b->u, USERNET_SLOTS);
+		usernet_push(b->u);
+	}
+	return n;
+}
+
+/* As on a tap: the burst at once, the rest later; changed while it waits. */
+START_TEST(rate_holds_on_a_switch)
+{
+	struct ipc_vif_tune tune = {.rate_bytes = 1000, .rate_usec = 1000000};
+	struct reason why = {""};
+	unsigned int n;
+
+	ck_assert_int_eq(vif_tune(a->vif, &tune, &why), 0);
+	for (n = 0; n < USERNET_SLOTS; n++)
+		send(a, b, 1000);
+	n = answered(20);
+	ck_assert_uint_ge(n, CREDIT_MIN_BURST / 1000);
+	ck_assert_uint_le(n, CREDIT_MIN_BURST / 1000 + 2);
+	ck_assert_uint_ge(vif_counter(a->vif, VIF_TX_THROTTLED), 1);
+	tune.rate_bytes = 0;
+	ck_assert_int_eq(vif_tune(a->vif, &tune, &why), 0);
+	ck_assert_uint_eq(n + answered(20), USERNET_SLOTS);
+}
+END_TEST
+
 /* ---- VLANs ---- */
 
 /* A worker gone bad leaves a tag where there is none to be. */
@@ -467,6 +505,7 @@ Suite *switch_suite(void)
 	tcase_add_test(tc, receiver_checks_again);
 	tcase_add_test(tc, receiver_takes_no_tags);
 	tcase_add_test(tc, fixed_without_an_entry);
+	tcase_add_test(tc, rate_holds_on_a_switch);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("long");
 	tcase_add_checked_fixture(tc, three, teardown);

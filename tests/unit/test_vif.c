@@ -131,11 +131,11 @@ START_TEST(tx_one_byte_slots)
 }
 END_TEST
 
-/* _i: bit 0 IPv6, bit 1 UDP, bit 2 VLAN */
+/* _i: bit 0 IPv6, bit 1 UDP, from bit 2 VLAN tags */
 START_TEST(tx_checksum)
 {
 	struct netframe f = {
-		.v6 = _i & 1, .udp = _i & 2, .vlan = _i & 4, .blank = true};
+		.v6 = _i & 1, .udp = _i & 2, .vlan = _i >> 2, .blank = true};
 
 	for (f.payload = 0; f.payload < 1400; f.payload += 39) {
 		uint32_t len = netframe_build(sent, &f, f.payload);
@@ -266,7 +266,7 @@ START_TEST(rx_checksum_done_for_guest)
 {
 	struct netframe f = {.v6 = _i & 1,
 			     .udp = _i & 2,
-			     .vlan = _i & 4,
+			     .vlan = _i >> 2 & 1,
 			     .blank = true,
 			     .payload = 777};
 	uint32_t len = netframe_build(sent, &f, 1);
@@ -422,7 +422,7 @@ Suite *vif_suite(void)
 	tcase_add_test(tc, tx_every_length);
 	tcase_add_test(tc, tx_every_layout);
 	tcase_add_test(tc, tx_one_byte_slots);
-	tcase_add_loop_test(tc, tx_checksum, 0, 8);
+	tcase_add_loop_test(tc, tx_checksum, 0, 12);
 	tcase_add_loop_test(tc, tx_gso, 0, 8);
 	tcase_add_test(tc, tx_full_ring);
 	tcase_add_test(tc, rx_every_length);

@@ -193,7 +193,7 @@ static const struct lie lies[] = {
 	{"cut in the IP header", {.payload = 0}, 0, 0, 0, 2, 33},
 	{"cut behind Ethernet", {.payload = 0}, 0, 0, 0, 2, 14},
 	{"cut in the UDP header", {.udp = true}, 0, 0, 0, 2, 41},
-	{"cut in the VLAN tag", {.vlan = true}, 0, 0, 0, 2, 16},
+	{"cut in the VLAN tag", {.vlan = 1}, 0, 0, 0, 2, 16},
 	{"cut in the IPv6 header", {.v6 = true}, 0, 0, 0, 2, 50},
 	{"endless IPv6 extensions",
 	 {.v6 = true, .payload = 900},
