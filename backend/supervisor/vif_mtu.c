@@ -52,7 +52,7 @@ static uint32_t wanted_mtu(struct device *dev, uint32_t key, uint32_t current)
 
 	if (key && key != vif->mtu)
 		want = key;
-	else if (vif->sg && vif->unclamped)
+	else if (vif->unclamped && current == MTU_WITHOUT_SG)
 		want = vif->unclamped;
 	vif->mtu = key;
 	vif->unclamped = 0;

@@ -193,6 +193,9 @@ START_TEST(mtu_without_sg)
 	expect_mtu(1400);
 	back_write(&d, "mtu", "3000");
 	expect_mtu(1500);
+	/* Looked at once more, it is not forgotten. */
+	back_write(&d, "rate", "1000,1000");
+	pause_ms(300);
 	front_state(&d, XPV_STATE_CLOSED);
 	wait_back(&d, XPV_STATE_CLOSED);
 	front_state(&d, XPV_STATE_INITIALISING);
