@@ -309,6 +309,8 @@ static const struct {
 	{"request-multicast-control", "2", "request-multicast-control",
 	 "\"2\""},
 	{"xdp-headroom", "513", "xdp-headroom", "513"},
+	{"request-rx-copy", "0", "request-rx-copy", "copies"},
+	{"request-rx-copy", NULL, "request-rx-copy", "copies"},
 };
 #define NR_WRONG ((int)(sizeof(wrong) / sizeof(wrong[0])))
 

@@ -58,7 +58,16 @@ static void expect(struct lan_guest *to, uint32_t len)
 
 START_TEST(every_length)
 {
-	for (uint32_t len = 26; len < 1600; len++) {
+	for (uint32_t len = LAN_ETH; len < LAN_STAMP; len++) {
+		struct usernet_packet pkt = {.data = sent, .len = len};
+
+		lan_frame(sent, a, b, LAN_STAMP, ++seq);
+		ck_assert(lan_send(a, &pkt));
+		expect(b, len);
+		lan_turns(&lan, 1);
+		ck_assert_uint_eq(lan_reap(a), 1);
+	}
+	for (uint32_t len = LAN_STAMP; len < 1600; len++) {
 		send(a, b, len);
 		expect(b, len);
 		lan_turns(&lan, 1);

@@ -48,6 +48,18 @@ wait_until 10 carrier 1 || fail "the carrier does not come back with the backend
 guest_ping a 192.168.77.1
 tcp_from_guest a 192.168.77.1 1
 
+# Busy polling: who waits for packets takes them from the ring itself.
+busy_poll() { guest_must a "echo $1 >/proc/sys/net/core/busy_read && echo $1 >/proc/sys/net/core/busy_poll"; }
+polled() {
+	guest_run a "awk '/^TcpExt/ { if (n) print \$n; for (i = 1; i <= NF; i++) if (\$i == \"BusyPollRxPackets\") n = i }' /proc/net/netstat"
+}
+unpolled=$(polled)
+busy_poll 2000
+tcp_to_guest a 192.168.77.2 2
+tcp_from_guest a 192.168.77.1 1
+(($(polled) > unpolled)) || fail "no packet was taken by busy polling"
+busy_poll 0
+
 if offered feature-dynamic-multicast-control; then
 	guest_create b --vif xenbr0
 	guest_address b eth0 192.168.77.3/24
