@@ -23,7 +23,7 @@
 
 #define IPC_MAX_QUEUES	   16u
 #define IPC_MAX_RING_PAGES 16u /* ring-page-order 4 */
-#define IPC_MAX_FDS	   (IPC_MAX_QUEUES + 1) /* and a file */
+#define IPC_MAX_FDS	   (IPC_MAX_QUEUES + 2) /* and two files */
 #define IPC_TEXT	   256u
 
 /* Answers that one store shows to a guest; more are shown in several. */
@@ -67,11 +67,19 @@ struct ipc_device {
  * before the guest can see them: a worker that dies in between has left
  * neither in the ring.
  */
-struct ipc_vbd_answers {
+struct ipc_answers {
 	uint32_t first; /* response index of the first one */
 	uint32_t n; /* 0: none are on their way */
 	uint8_t pad[8];
-	uint8_t answer[IPC_VBD_ANSWERS][IPC_VBD_ANSWER];
+	uint8_t answer[];
+};
+
+#define IPC_ANSWERS_BYTES(n, size) (sizeof(struct ipc_answers) + (n) * (size))
+
+/* Of one ring of a disk. */
+struct ipc_vbd_answers {
+	_Alignas(struct ipc_answers) uint8_t
+		record[IPC_ANSWERS_BYTES(IPC_VBD_ANSWERS, IPC_VBD_ANSWER)];
 };
 
 /*
@@ -85,6 +93,9 @@ struct ipc_vbd_legacy {
 	uint8_t pad[1020];
 	struct ipc_vbd_answers answers[IPC_MAX_QUEUES];
 };
+
+_Static_assert(sizeof(struct ipc_vbd_answers) == 1024,
+	       "the answers of four rings fill a page");
 
 struct ipc_vbd_attach {
 	uint64_t sectors; /* units of 512 bytes */
@@ -143,6 +154,7 @@ struct ipc_vif_attach {
 	uint8_t mac[6]; /* of the guest */
 	uint8_t nr_fds; /* tap queues handed over */
 	bool stats; /* and behind them a file for struct vif_stats */
+	bool legacy; /* and behind that one for struct vif_legacy */
 	bool on_switch;
 	struct ipc_vif_switch lan;
 };
@@ -167,6 +179,7 @@ struct ipc_vif_tune {
 
 struct ipc_vif_connect {
 	uint8_t nr_queues;
+	bool resumed; /* the rings are in use, a worker before had them */
 	/* What the frontend can receive. */
 	bool sg;
 	bool gso_tcpv4;

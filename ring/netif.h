@@ -156,6 +156,7 @@ struct xpv_netif_ctrl_response {
 
 /* Slot sizes of the three rings: the larger of request and response. */
 #define XPV_NETIF_TX_SLOT   12u
+#define XPV_NETIF_TX_RSP    4u /* bytes of it that an answer fills */
 #define XPV_NETIF_RX_SLOT   8u
 #define XPV_NETIF_CTRL_SLOT 16u
 

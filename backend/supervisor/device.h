@@ -139,9 +139,6 @@ struct device_class {
 	 * not yet, the device is scheduled when that may have changed. May be
 	 * NULL. */
 	bool (*quiet)(struct device *dev);
-	/* The toolstack has removed it, or made it anew: so goes what would
-	 * have outlived us. May be NULL. */
-	void (*forget)(struct device *dev);
 };
 
 extern const struct device_class vbd_class;

@@ -16,9 +16,8 @@
 
 #define WORKER_FILE "worker-%u"
 #define DEVICE_FILE "device-%u-%u-%u"
-#define LEGACY_FILE "legacy-%u-%u"
+#define LEGACY_FILE "legacy-%u-%u-%u"
 #define PATH_BYTES  4096
-#define MAX_ERRNO   4095
 
 static void worker_path(char path[PATH_BYTES], struct supervisor *sv,
 			uint32_t domid)
@@ -109,36 +108,27 @@ static void stats_path(char path[PATH_BYTES], struct supervisor *sv,
 		 key->domid, key->handle);
 }
 
-/* Anew: a worker that was killed may still write into the old one. */
 int record_stats(struct supervisor *sv, const struct device_key *key)
 {
 	char path[PATH_BYTES];
 	int fd;
 
 	stats_path(path, sv, key);
-	unlink(path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
 }
 
 static void legacy_path(char path[PATH_BYTES], struct supervisor *sv,
 			const struct device_key *key)
 {
-	snprintf(path, PATH_BYTES, "%s/" LEGACY_FILE, sv->run_dir, key->domid,
-		 key->handle);
-}
-
-/* A worker writes there: any number may be found. */
-static int32_t errno_of(int32_t found)
-{
-	return found < 0 && found >= -MAX_ERRNO ? found : found ? -EIO : 0;
+	snprintf(path, PATH_BYTES, "%s/" LEGACY_FILE, sv->run_dir, key->class,
+		 key->domid, key->handle);
 }
 
 int record_legacy(struct supervisor *sv, const struct device_key *key,
-		  int32_t *error)
+		  size_t bytes)
 {
 	char path[PATH_BYTES];
-	int32_t found = 0;
 	int fd, err;
 
 	legacy_path(path, sv, key);
@@ -146,14 +136,11 @@ int record_legacy(struct supervisor *sv, const struct device_key *key,
 	if (fd < 0)
 		return -errno;
 	/* What is there now a worker cannot find full later. */
-	err = posix_fallocate(fd, 0, sizeof(struct ipc_vbd_legacy));
-	if (!err && pread(fd, &found, sizeof(found), 0) != sizeof(found))
-		err = EIO;
+	err = posix_fallocate(fd, 0, (off_t)bytes);
 	if (err) {
 		close(fd);
 		return -err;
 	}
-	*error = errno_of(found);
 	return fd;
 }
 
@@ -163,6 +150,9 @@ void record_forget_legacy(struct supervisor *sv, const struct device_key *key)
 
 	legacy_path(path, sv, key);
 	unlink(path);
+	stats_path(path, sv, key);
+	if (key->class == IPC_VIF)
+		unlink(path);
 }
 
 void record_forget_device(struct supervisor *sv, const struct device_key *key)
@@ -171,9 +161,6 @@ void record_forget_device(struct supervisor *sv, const struct device_key *key)
 
 	device_path(path, sv, key);
 	unlink(path);
-	stats_path(path, sv, key);
-	if (key->class == IPC_VIF)
-		unlink(path);
 }
 
 void record_each_worker(struct supervisor *sv,

@@ -6,11 +6,15 @@
  *
  *	worker-DOMID			pid, start time, `vm` of the domain
  *	device-CLASS-DOMID-HANDLE	while the worker may know the device
- *	legacy-DOMID-HANDLE		of a disk: struct ipc_vbd_legacy, as
- *					long as the toolstack does not make it
- *					anew; locked while a worker, or the
- *					kernel for it, may write to the disk
+ *	legacy-CLASS-DOMID-HANDLE	of a disk: struct ipc_vbd_legacy; locked
+ *					while a worker, or the kernel for it,
+ *					may write to the disk. Of a NIC: struct
+ *					vif_legacy
+ *	stats-DOMID-HANDLE		of a NIC: struct vif_stats
  *	lock				held by the supervisor
+ *
+ * legacy and stats outlive workers and supervisors: they go when the toolstack
+ * removes the device or makes it anew.
  */
 #ifndef XPV_SUPERVISOR_RECORD_H
 #define XPV_SUPERVISOR_RECORD_H
@@ -39,16 +43,14 @@ void record_remove(struct supervisor *sv, uint32_t domid);
 
 int record_device(struct supervisor *sv, const struct device_key *key);
 /*
- * A file in which the worker counts what it does for a device, empty; it goes
- * when the device is forgotten. A descriptor or -errno.
+ * A file in which workers count what they do for a device, made empty if it is
+ * new. A descriptor or -errno.
  */
 int record_stats(struct supervisor *sv, const struct device_key *key);
-/*
- * A disk's legacy, made if it is new, and its flush_error, 0 or a negative
- * errno. A descriptor or -errno.
- */
+/* A device's legacy, so many zeroes if it is new. A descriptor or -errno. */
 int record_legacy(struct supervisor *sv, const struct device_key *key,
-		  int32_t *error);
+		  size_t bytes);
+/* Both. */
 void record_forget_legacy(struct supervisor *sv, const struct device_key *key);
 void record_forget_device(struct supervisor *sv, const struct device_key *key);
 

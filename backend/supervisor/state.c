@@ -10,6 +10,7 @@
 #include "device.h"
 #include "guest.h"
 #include "keys.h"
+#include "record.h"
 
 /* ---- verdicts ---- */
 
@@ -138,8 +139,7 @@ static void init(struct device *dev)
 			return;
 		}
 		dev->class->release(dev);
-		if (dev->class->forget)
-			dev->class->forget(dev);
+		record_forget_legacy(dev->sv, &dev->key);
 		dev->failed = false;
 	} else if (!dev->online || dev->failed) {
 		return;
@@ -309,8 +309,7 @@ static void vanish(struct device *dev)
 		put_off(dev, err);
 		return;
 	}
-	if (dev->class->forget)
-		dev->class->forget(dev);
+	record_forget_legacy(dev->sv, &dev->key);
 	device_free(dev);
 }
 

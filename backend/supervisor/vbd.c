@@ -432,5 +432,4 @@ const struct device_class vbd_class = {
 	.noticed = vbd_noticed,
 	.release = vbd_release,
 	.quiet = vbd_quiet,
-	.forget = vbd_forget_legacy,
 };

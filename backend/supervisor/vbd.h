@@ -69,9 +69,8 @@ int vbd_take_legacy(struct device *dev);
 void vbd_drop_legacy(struct device *dev);
 /* The error of a flush that has failed, or 0. 0 or -errno. */
 int vbd_read_legacy(struct device *dev, int32_t *error);
-/* As quiet() and forget() of a device class. */
+/* As quiet() of a device class. */
 bool vbd_quiet(struct device *dev);
-void vbd_forget_legacy(struct device *dev);
 
 /* ---- vbd_size.c: a disk that becomes larger, or smaller ---- */
 

@@ -12,6 +12,7 @@
  * more behind one that the guest asks for later.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -21,10 +22,30 @@
 
 #define LOOK_AGAIN_USEC 10000u
 #define LONG_USEC	1000000u
+#define MAX_ERRNO	4095
 
-static int open_legacy(struct device *dev, int32_t *error)
+/* A worker writes there: any number may be found. */
+static int32_t errno_of(int32_t found)
 {
-	int fd = record_legacy(dev->sv, &dev->key, error);
+	return found < 0 && found >= -MAX_ERRNO ? found : found ? -EIO : 0;
+}
+
+static int read_error(int fd, int32_t *error)
+{
+	int32_t found;
+
+	_Static_assert(!offsetof(struct ipc_vbd_legacy, flush_error),
+		       "it is what the file begins with");
+	if (pread(fd, &found, sizeof(found), 0) != sizeof(found))
+		return -EIO;
+	*error = errno_of(found);
+	return 0;
+}
+
+static int open_legacy(struct device *dev)
+{
+	int fd = record_legacy(dev->sv, &dev->key,
+			       sizeof(struct ipc_vbd_legacy));
 
 	if (fd < 0)
 		device_log(dev, LOG_ERR, "no place for a flush error: %s",
@@ -34,12 +55,13 @@ static int open_legacy(struct device *dev, int32_t *error)
 
 int vbd_read_legacy(struct device *dev, int32_t *error)
 {
-	int fd = open_legacy(dev, error);
+	int err, fd = open_legacy(dev);
 
 	if (fd < 0)
 		return fd;
+	err = read_error(fd, error);
 	close(fd);
-	return 0;
+	return err;
 }
 
 void vbd_drop_legacy(struct device *dev)
@@ -84,12 +106,11 @@ static int wait_for_legacy(struct device *dev)
 int vbd_take_legacy(struct device *dev)
 {
 	struct vbd *vbd = &dev->vbd;
-	int32_t ignored;
 	int fd, err;
 
 	if (vbd->legacy)
 		vbd_drop_legacy(dev);
-	fd = open_legacy(dev, &ignored);
+	fd = open_legacy(dev);
 	if (fd < 0)
 		return fd;
 	if (!flock(fd, LOCK_EX | LOCK_NB)) {
@@ -108,9 +129,4 @@ bool vbd_quiet(struct device *dev)
 {
 	/* What cannot be told is no reason to keep a device for ever. */
 	return vbd_take_legacy(dev) != 0;
-}
-
-void vbd_forget_legacy(struct device *dev)
-{
-	record_forget_legacy(dev->sv, &dev->key);
 }

@@ -8,6 +8,7 @@
 
 #include "../mac.h"
 #include "../port/tap_make.h"
+#include "../vif/legacy.h"
 #include "device.h"
 #include "hotplug.h"
 #include "keys.h"
@@ -109,28 +110,38 @@ static int make_tap_again(struct device *dev, struct reason *why)
 	return err;
 }
 
-static void close_stats(struct device *dev)
+static void close_file(int *file)
 {
-	if (dev->vif.stats > 0)
-		close(dev->vif.stats);
-	dev->vif.stats = 0;
+	if (*file > 0)
+		close(*file);
+	*file = 0;
 }
 
-/* A NIC works without, too. */
-static void add_stats(struct device *dev, struct ipc_vif_attach *a, int *fds,
+/* True: there is one more for the worker. A NIC works without, too. */
+static bool add_file(struct device *dev, const char *what, int fd, int *file,
+		     int *fds, unsigned int *nr_fds)
+{
+	close_file(file);
+	if (fd < 0) {
+		device_log(dev, LOG_WARNING, "no place for %s: %s", what,
+			   strerror(-fd));
+		return false;
+	}
+	*file = fd;
+	fds[(*nr_fds)++] = fd;
+	return true;
+}
+
+static void add_files(struct device *dev, struct ipc_vif_attach *a, int *fds,
 		      unsigned int *nr_fds)
 {
-	int fd = record_stats(dev->sv, &dev->key);
+	size_t bytes = vif_legacy_bytes(a->on_switch ? 1 : a->nr_fds);
 
-	close_stats(dev);
-	if (fd < 0) {
-		device_log(dev, LOG_WARNING, "no statistics: %s",
-			   strerror(-fd));
-		return;
-	}
-	a->stats = true;
-	dev->vif.stats = fd;
-	fds[(*nr_fds)++] = fd;
+	a->stats = add_file(dev, "statistics", record_stats(dev->sv, &dev->key),
+			    &dev->vif.stats, fds, nr_fds);
+	a->legacy = add_file(dev, "what a worker leaves",
+			     record_legacy(dev->sv, &dev->key, bytes),
+			     &dev->vif.legacy, fds, nr_fds);
 }
 
 static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
@@ -147,7 +158,7 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		a->lan.vlans = dev->vif.port.vlans;
 		a->lan.guard = dev->vif.port.guard;
 		memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
-		add_stats(dev, a, fds, nr_fds);
+		add_files(dev, a, fds, nr_fds);
 		return 0;
 	}
 	err = on_lan || dev->vif.nr_fds ? on_lan : make_tap_again(dev, why);
@@ -157,7 +168,7 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->nr_fds = (uint8_t)dev->vif.nr_fds;
 	memcpy(fds, dev->vif.fds, dev->vif.nr_fds * sizeof(*fds));
 	*nr_fds = dev->vif.nr_fds;
-	add_stats(dev, a, fds, nr_fds);
+	add_files(dev, a, fds, nr_fds);
 	return 0;
 }
 
@@ -169,7 +180,8 @@ static void vif_answered(struct device *dev, const struct ipc_reply *reply)
 
 static void vif_release(struct device *dev)
 {
-	close_stats(dev);
+	close_file(&dev->vif.stats);
+	close_file(&dev->vif.legacy);
 	lan_leave(&dev->vif.port);
 	while (dev->vif.nr_fds)
 		close(dev->vif.fds[--dev->vif.nr_fds]);
@@ -234,6 +246,7 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 	if (!err && dev->vif.nr_fds &&
 	    tap_share(dev->vif.fds[0], msg->vif_connect.nr_queues, &tap))
 		device_log(dev, LOG_WARNING, "%.250s", tap.text);
+	msg->vif_connect.resumed = dev->own == XPV_STATE_CONNECTED;
 	dev->vif.sg = msg->vif_connect.sg;
 	/* A worker that has been connected before us may have others. */
 	dev->vif.tuned = false;

@@ -13,8 +13,8 @@ struct vif {
 	unsigned int nr_fds; /* queues of the tap; 0: there is none */
 	/* Held besides the worker's, so that the tap outlives a worker. */
 	int fds[IPC_MAX_QUEUES];
-	/* What the worker counts, since it was attached; 0: none. */
-	int stats;
+	/* Files for the worker, 0: none. What it counts, and what it leaves. */
+	int stats, legacy;
 	uint8_t mac[6];
 	struct lan_port port; /* on a switch: then there is no tap */
 	/* The key as last followed; on a switch, what the guest was told. */

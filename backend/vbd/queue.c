@@ -72,7 +72,7 @@ int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 	if (err)
 		return err;
 	answers_attach(&q->answers, &vbd->legacy->answers[q - vbd->queue],
-		       vbd->abi, &q->back, resumed);
+		       IPC_VBD_ANSWERS, vbd->abi->rsp_size, &q->back, resumed);
 	q->port.event = event;
 	err = loop_bind(vbd->worker->loop, &q->port, vbd->worker->domid,
 			c->port);
@@ -137,7 +137,7 @@ static void put_response(const struct vbd_request *rq)
 
 	if (answers_full(&q->answers))
 		queue_push(q);
-	answers_add(&q->answers, q->vbd->abi, &rsp);
+	xpv_blkif_encode_response(q->vbd->abi, &rsp, answers_add(&q->answers));
 }
 
 void queue_respond(struct vbd_request *rq)
@@ -269,7 +269,7 @@ bool queue_take(struct vbd_queue *q)
 
 void queue_push(struct vbd_queue *q)
 {
-	if (answers_push(&q->answers, q->vbd->abi, &q->back))
+	if (answers_push(&q->answers, &q->back))
 		loop_notify(q->vbd->worker->loop, &q->port);
 }
 

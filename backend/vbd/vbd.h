@@ -22,7 +22,7 @@
 
 #include "../storage/storage.h"
 #include "../worker/worker.h"
-#include "answers.h"
+#include "../worker/answers.h"
 #include "blkif.h"
 #include "buffers.h"
 #include "hyper/hyper.h"

@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Requests of one turn. */
-#define TURN_REQUESTS 8
-
 _Static_assert(HASH_MAX_MAPPING * sizeof(uint32_t) <= XPV_PAGE_SIZE,
 	       "a mapping fits into the one page that a request can name");
 
@@ -36,13 +33,13 @@ static enum xpv_ctrl_status set_algorithm(struct vif *vif, uint32_t algorithm)
 	if (algorithm != XPV_HASH_ALGORITHM_NONE &&
 	    algorithm != XPV_HASH_ALGORITHM_TOEPLITZ)
 		return XPV_CTRL_INVALID_PARAMETER;
-	vif->hash.algorithm = algorithm;
+	vif->legacy->hash.algorithm = algorithm;
 	return XPV_CTRL_SUCCESS;
 }
 
 static enum xpv_ctrl_status get_flags(const struct vif *vif, uint32_t *flags)
 {
-	if (vif->hash.algorithm == XPV_HASH_ALGORITHM_NONE)
+	if (vif->legacy->hash.algorithm == XPV_HASH_ALGORITHM_NONE)
 		return XPV_CTRL_NOT_SUPPORTED;
 	*flags = XPV_HASH_ALL_FLAGS;
 	return XPV_CTRL_SUCCESS;
@@ -51,9 +48,9 @@ static enum xpv_ctrl_status get_flags(const struct vif *vif, uint32_t *flags)
 static enum xpv_ctrl_status set_flags(struct vif *vif, uint32_t flags)
 {
 	if (flags & ~XPV_HASH_ALL_FLAGS ||
-	    vif->hash.algorithm == XPV_HASH_ALGORITHM_NONE)
+	    vif->legacy->hash.algorithm == XPV_HASH_ALGORITHM_NONE)
 		return XPV_CTRL_INVALID_PARAMETER;
-	vif->hash.flags = flags;
+	vif->legacy->hash.flags = flags;
 	return XPV_CTRL_SUCCESS;
 }
 
@@ -67,7 +64,7 @@ static enum xpv_ctrl_status set_key(struct vif *vif, uint32_t gref,
 		return XPV_CTRL_BUFFER_OVERFLOW;
 	if (!fetch(vif, gref, key, len))
 		return XPV_CTRL_INVALID_PARAMETER;
-	memcpy(vif->hash.key, key, sizeof(key));
+	memcpy(vif->legacy->hash.key, key, sizeof(key));
 	return XPV_CTRL_SUCCESS;
 }
 
@@ -75,8 +72,8 @@ static enum xpv_ctrl_status set_mapping_size(struct vif *vif, uint32_t entries)
 {
 	if (entries > HASH_MAX_MAPPING)
 		return XPV_CTRL_INVALID_PARAMETER;
-	vif->hash.nr_mapping = entries;
-	memset(vif->hash.mapping, 0, sizeof(vif->hash.mapping));
+	vif->legacy->hash.nr_mapping = entries;
+	memset(vif->legacy->hash.mapping, 0, sizeof(vif->legacy->hash.mapping));
 	return XPV_CTRL_SUCCESS;
 }
 
@@ -84,7 +81,7 @@ static enum xpv_ctrl_status set_mapping_size(struct vif *vif, uint32_t entries)
 static enum xpv_ctrl_status set_mapping(struct vif *vif, uint32_t gref,
 					uint32_t entries, uint32_t first)
 {
-	struct vif_hash *h = &vif->hash;
+	struct vif_hash *h = &vif->legacy->hash;
 	uint32_t part[HASH_MAX_MAPPING];
 
 	/* No sum of the two, which may wrap (XSA-270). */
@@ -133,7 +130,7 @@ static void answer(struct vif *vif, const struct xpv_netif_ctrl_request *req)
 	struct xpv_netif_ctrl_response rsp = {.id = req->id, .type = req->type};
 
 	rsp.status = serve(vif, req, &rsp.data);
-	xpv_back_put(&vif->ctrl.ring, &rsp, sizeof(rsp));
+	memcpy(answers_add(&vif->ctrl.answers), &rsp, sizeof(rsp));
 }
 
 static void broken(struct vif *vif)
@@ -158,11 +155,11 @@ static bool run(struct loop_work *work)
 	n = xpv_back_pending(&ctrl->ring);
 	if (n < 0)
 		broken(vif);
-	for (int i = 0; i < n && i < TURN_REQUESTS; i++) {
+	for (int i = 0; i < n && !answers_full(&ctrl->answers); i++) {
 		xpv_back_take(&ctrl->ring, &req, sizeof(req));
 		answer(vif, &req);
 	}
-	if (n > 0 && xpv_back_push(&ctrl->ring))
+	if (answers_push(&ctrl->answers, &ctrl->ring))
 		loop_notify(vif->worker->loop, &ctrl->event);
 	if (n > 0)
 		vif_steer_update(vif);
@@ -183,7 +180,7 @@ static void ring_event(struct loop_port *port)
 }
 
 int vif_ctrl_connect(struct vif *vif, uint32_t gref, uint32_t port,
-		     struct reason *why)
+		     bool resumed, struct reason *why)
 {
 	struct vif_ctrl *ctrl = &vif->ctrl;
 	struct worker *w = vif->worker;
@@ -199,6 +196,8 @@ int vif_ctrl_connect(struct vif *vif, uint32_t gref, uint32_t port,
 		vif_ctrl_disconnect(vif);
 		return -EPROTO;
 	}
+	answers_attach(&ctrl->answers, vif->legacy->ctrl, LEGACY_CTRL,
+		       XPV_NETIF_CTRL_SLOT, &ctrl->ring, resumed);
 	ctrl->event.event = ring_event;
 	err = loop_bind(w->loop, &ctrl->event, w->domid, port);
 	if (err) {
@@ -208,6 +207,8 @@ int vif_ctrl_connect(struct vif *vif, uint32_t gref, uint32_t port,
 		return err;
 	}
 	ctrl->bound = true;
+	if (resumed)
+		loop_notify(w->loop, &ctrl->event);
 	ctrl->work.run = run;
 	ctrl->work.arm = arm;
 	ctrl->work.owner = vif;

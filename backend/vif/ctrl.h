@@ -6,8 +6,8 @@
 #ifndef XPV_VIF_CTRL_H
 #define XPV_VIF_CTRL_H
 
+#include "../worker/answers.h"
 #include "../worker/loop.h"
-#include "ring.h"
 
 struct reason;
 struct vif;
@@ -15,6 +15,7 @@ struct vif;
 struct vif_ctrl {
 	void *page; /* NULL: the guest has none */
 	struct xpv_back ring;
+	struct answers answers;
 	struct loop_port event;
 	bool bound;
 	struct loop_work work;
@@ -22,7 +23,7 @@ struct vif_ctrl {
 
 /* 0, or a negative errno and *why; nothing is left then. */
 int vif_ctrl_connect(struct vif *vif, uint32_t gref, uint32_t port,
-		     struct reason *why);
+		     bool resumed, struct reason *why);
 void vif_ctrl_disconnect(struct vif *vif);
 
 #endif

@@ -42,6 +42,13 @@ static bool choose(const struct vif_hash *h, const struct headers *hdr,
 	return h->flags & 1u << *type;
 }
 
+bool hash_valid(const struct vif_hash *h)
+{
+	return h->algorithm <= XPV_HASH_ALGORITHM_TOEPLITZ &&
+	       !(h->flags & ~XPV_HASH_ALL_FLAGS) &&
+	       h->nr_mapping <= HASH_MAX_MAPPING;
+}
+
 struct hash_value hash_frame(const struct vif_hash *h, const uint8_t *frame,
 			     uint32_t len)
 {

@@ -36,6 +36,9 @@ static inline bool hash_on(const struct vif_hash *h)
 	return h->algorithm != XPV_HASH_ALGORITHM_NONE && h->flags;
 }
 
+/* Of memory that somebody else has filled. */
+bool hash_valid(const struct vif_hash *h);
+
 struct hash_value hash_frame(const struct vif_hash *h, const uint8_t *frame,
 			     uint32_t len);
 /* Which of @nr queues: the first for frames that have no hash. */

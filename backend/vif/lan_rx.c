@@ -71,7 +71,7 @@ static void place(struct vif_queue *q, const struct switch_mail *m,
 	a->len = m->len;
 	a->gso = plan->gso_type != XPV_GSO_NONE;
 	a->copied = m->mail.nr_frags;
-	a->slot = (uint16_t)q->nr_rx_rsp;
+	a->slot = (uint16_t)q->rx_answers.n;
 	a->op = (uint16_t)q->nr_ops;
 	p.flags = vif_rx_flags(q, plan);
 	put(&p, src, m->header_len);
@@ -90,7 +90,7 @@ static void place(struct vif_queue *q, const struct switch_mail *m,
 		}
 		put(&p, src, frag->len);
 	}
-	a->nr_slots = (uint16_t)(q->nr_rx_rsp - a->slot);
+	a->nr_slots = (uint16_t)(q->rx_answers.n - a->slot);
 	a->nr_ops = (uint16_t)(q->nr_ops - a->op);
 }
 
@@ -142,7 +142,7 @@ bool vif_lan_fetch(struct vif_queue *q, uint32_t *room)
 
 	q->lan->wanted = 1;
 	while ((m = switch_peek(sp))) {
-		if (!multicast_wanted(&q->vif->multicast, m->header)) {
+		if (!multicast_wanted(&q->vif->legacy->multicast, m->header)) {
 			q->counter[VIF_RX_DROP_MULTICAST]++;
 			switch_skip(sp, m);
 			continue;
@@ -199,13 +199,13 @@ static void take_out(struct vif_queue *q, const struct lan_arrival *a)
 {
 	unsigned int slot = a->slot + a->nr_slots, op = a->op + a->nr_ops;
 
-	memmove(q->rx_rsp + a->slot, q->rx_rsp + slot,
-		(q->nr_rx_rsp - slot) * sizeof(q->rx_rsp[0]));
+	memmove(vif_rx_rsp(q, a->slot), vif_rx_rsp(q, slot),
+		(q->rx_answers.n - slot) * sizeof(union rx_response));
 	memmove(q->ops + a->op, q->ops + op,
 		(q->nr_ops - op) * sizeof(q->ops[0]));
 	memmove(q->rx_rsp_of_op + a->op, q->rx_rsp_of_op + op,
 		(q->nr_ops - op) * sizeof(q->rx_rsp_of_op[0]));
-	q->nr_rx_rsp -= a->nr_slots;
+	q->rx_answers.n -= a->nr_slots;
 	q->nr_ops -= a->nr_ops;
 	for (unsigned int i = a->op; i < q->nr_ops; i++)
 		q->rx_rsp_of_op[i] =
@@ -245,8 +245,8 @@ static void copy_anew(struct vif_queue *q, unsigned int slot, unsigned int op)
 {
 	bool extra = false;
 
-	for (; slot < q->nr_rx_rsp; slot++) {
-		union rx_response *out = &q->rx_rsp[slot];
+	for (; slot < q->rx_answers.n; slot++) {
+		union rx_response *out = vif_rx_rsp(q, slot);
 
 		if (extra) {
 			extra = out->extra.flags & XPV_EXTRA_MORE;

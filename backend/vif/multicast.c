@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "barrier.h"
+
 #define GROUP_BIT 1u /* of the first byte: the address of many */
 
 static int find(const struct multicast *m, const uint8_t addr[6])
@@ -19,21 +21,32 @@ bool multicast_add(struct multicast *m, const uint8_t addr[6])
 		return true;
 	if (m->nr == MULTICAST_MAX)
 		return false;
-	memcpy(m->addr[m->nr++], addr, sizeof(m->addr[0]));
+	memcpy(m->addr[m->nr], addr, sizeof(m->addr[0]));
+	xpv_compiler_barrier();
+	m->nr++;
 	return true;
 }
 
 void multicast_del(struct multicast *m, const uint8_t addr[6])
 {
-	int at = find(m, addr);
+	int at;
 
-	if (at >= 0)
-		memmove(m->addr[at], m->addr[--m->nr], sizeof(m->addr[0]));
+	/* One that is there twice was moved by a worker that died of it. */
+	while ((at = find(m, addr)) >= 0) {
+		memmove(m->addr[at], m->addr[m->nr - 1], sizeof(m->addr[0]));
+		xpv_compiler_barrier();
+		m->nr--;
+	}
 }
 
 void multicast_clear(struct multicast *m)
 {
 	m->nr = 0;
+}
+
+bool multicast_valid(const struct multicast *m)
+{
+	return m->nr <= MULTICAST_MAX;
 }
 
 bool multicast_wanted(const struct multicast *m, const uint8_t addr[6])

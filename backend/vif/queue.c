@@ -210,8 +210,25 @@ static void undo(struct vif_queue *q)
 	vif_unmap_page(q->vif, &q->tx_page);
 }
 
+/*
+ * What was on its way to the guest is shown. The one before us may have died
+ * with answers shown and not told.
+ */
+static void take_over(struct vif_queue *q, bool resumed)
+{
+	struct vif_legacy_queue *l =
+		&q->vif->legacy->queue[vif_queue_number(q)];
+
+	answers_attach(&q->tx_answers, l->tx, LEGACY_TX, XPV_NETIF_TX_RSP,
+		       &q->tx, resumed);
+	answers_attach(&q->rx_answers, l->rx, LEGACY_RX, XPV_NETIF_RX_SLOT,
+		       &q->rx, resumed);
+	for (unsigned int i = 0; resumed && i < q->nr_events; i++)
+		loop_notify(q->vif->worker->loop, &q->event[i]);
+}
+
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
-		      struct reason *why)
+		      bool resumed, struct reason *why)
 {
 	int err = map_ring(q, "tx-ring-ref", c->tx_gref, XPV_NETIF_TX_SLOT,
 			   &q->tx_page, &q->tx, why);
@@ -233,8 +250,10 @@ int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 	q->stalled = false;
 	if (q->lan)
 		vif_lan_start(q->lan, q);
+	take_over(q, resumed);
 	/* What waits was meant for a connection that is no more. */
-	vif_rx_drain(q);
+	if (!resumed)
+		vif_rx_drain(q);
 	q->port_ready = true;
 	loop_work_add(q->vif->worker->loop, &q->work);
 	q->connected = true;

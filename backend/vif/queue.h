@@ -15,14 +15,14 @@
 #include "../ipc.h"
 #include "../port/port.h"
 #include "../port/segment.h"
+#include "../worker/answers.h"
 #include "../worker/loop.h"
 #include "../worker/worker.h"
 #include "credit.h"
 #include "ctrl.h"
-#include "hash.h"
 #include "hyper/hyper.h"
 #include "lan.h"
-#include "multicast.h"
+#include "legacy.h"
 #include "netif.h"
 #include "ring.h"
 #include "stats.h"
@@ -80,6 +80,10 @@ union rx_response {
 	struct xpv_netif_extra extra;
 };
 
+_Static_assert(sizeof(union rx_response) == XPV_NETIF_RX_SLOT &&
+		       LEGACY_RX == RING_SLOTS,
+	       "the answers of a turn are kept as they are");
+
 struct vif_queue {
 	struct vif *vif;
 	struct port *port;
@@ -92,11 +96,13 @@ struct vif_queue {
 	bool connected;
 
 	struct xpv_back tx;
+	struct answers tx_answers;
 	void *tx_page;
 	uint32_t tx_seen; /* slots of a packet whose end is not there yet */
 	bool tx_throttled; /* until there is credit, see credit.h */
 
 	struct xpv_back rx;
+	struct answers rx_answers; /* of the turn, see vif_rx_rsp() */
 	void *rx_page;
 	struct segmenter cut; /* of the frame at [0], once it has begun */
 
@@ -120,10 +126,8 @@ struct vif_queue {
 	struct tx_packet tx_packets[TX_TURN_SLOTS];
 	struct xpv_net_frag tx_frags[TX_TURN_SLOTS];
 	unsigned int nr_tx_frags;
-	struct rx_slot rx_slot[RING_SLOTS]; /* where each of rx_rsp goes */
-	union rx_response rx_rsp[RING_SLOTS];
+	struct rx_slot rx_slot[RING_SLOTS]; /* where each answer goes */
 	uint16_t rx_rsp_of_op[RING_SLOTS];
-	unsigned int nr_rx_rsp;
 };
 
 /* What the frontend can receive. */
@@ -142,6 +146,7 @@ struct vif {
 	char name[16];
 	struct vif_guest guest;
 	bool broken; /* told to the worker; no ring is touched any more */
+	unsigned int max_queues; /* that there is memory for */
 	unsigned int nr_queues; /* ports, all of them attached */
 	unsigned int nr_connected; /* of them, those the guest has rings for */
 
@@ -152,8 +157,7 @@ struct vif {
 
 	struct vif_stats *stats;
 	struct credit credit;
-	struct multicast multicast;
-	struct vif_hash hash;
+	struct vif_legacy *legacy;
 	struct vif_ctrl ctrl;
 	struct vif_steer steer;
 	struct port_batch segments; /* of frames that are cut, for a turn */
@@ -164,8 +168,9 @@ struct vif {
 int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port);
 /* Frees what init made; the port stays. */
 void vif_queue_fini(struct vif_queue *q);
+/* @resumed: the rings were a dead worker's, and the guest goes on with them. */
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
-		      struct reason *why);
+		      bool resumed, struct reason *why);
 void vif_queue_disconnect(struct vif_queue *q);
 static inline unsigned int vif_queue_number(const struct vif_queue *q)
 {
@@ -203,6 +208,13 @@ void vif_rx_plan(struct vif_queue *q, unsigned int i);
 void vif_rx_plan_slots(struct vif_queue *q);
 /* Throw away what the port has queued. */
 void vif_rx_drain(struct vif_queue *q);
+
+/* The answer number @i of the turn, on its way to the guest. */
+static inline union rx_response *vif_rx_rsp(const struct vif_queue *q,
+					    unsigned int i)
+{
+	return (union rx_response *)q->rx_answers.record->answer + i;
+}
 
 /* Slots that the next frame needs, as far as that is known. */
 static inline uint32_t vif_rx_wanted(const struct vif_queue *q)

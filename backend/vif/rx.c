@@ -36,9 +36,9 @@ static void plan_hash(struct vif_queue *q, const struct port_frame *frame,
 {
 	struct hash_value v;
 
-	if (!hash_on(&q->vif->hash))
+	if (!hash_on(&q->vif->legacy->hash))
 		return;
-	v = hash_frame(&q->vif->hash, frame->data, frame->len);
+	v = hash_frame(&q->vif->legacy->hash, frame->data, frame->len);
 	plan->has_hash = v.valid;
 	plan->hash_type = v.type;
 	plan->hash = v.value;
@@ -67,7 +67,7 @@ void vif_rx_plan(struct vif_queue *q, unsigned int i)
 		q->counter[VIF_RX_DROP_SHORT]++;
 		return;
 	}
-	if (!multicast_wanted(&q->vif->multicast, frame->data)) {
+	if (!multicast_wanted(&q->vif->legacy->multicast, frame->data)) {
 		q->counter[VIF_RX_DROP_MULTICAST]++;
 		return;
 	}
@@ -133,8 +133,8 @@ static bool fetch(struct vif_queue *q, uint32_t room)
 /* Take the next posted slot; its response is filled in by the caller. */
 static union rx_response *take_slot(struct vif_queue *q, uint32_t *gref)
 {
-	struct rx_slot *slot = &q->rx_slot[q->nr_rx_rsp];
-	union rx_response *out = &q->rx_rsp[q->nr_rx_rsp++];
+	struct rx_slot *slot = &q->rx_slot[q->rx_answers.n];
+	union rx_response *out = answers_add(&q->rx_answers);
 	struct xpv_netif_rx_request req;
 
 	xpv_back_take(&q->rx, &req, sizeof(req));
@@ -190,7 +190,7 @@ uint32_t vif_rx_slot(struct vif_queue *q, uint32_t len, uint16_t flags,
 	out->rsp.offset = q->vif->guest.headroom;
 	out->rsp.flags = flags;
 	out->rsp.status = (int16_t)len;
-	return q->nr_rx_rsp - 1;
+	return q->rx_answers.n - 1;
 }
 
 struct hyper_copy *vif_rx_op(struct vif_queue *q, uint32_t slot, uint32_t gref,
@@ -322,12 +322,10 @@ static void answer(struct vif_queue *q)
 	for (unsigned int i = 0; i < q->nr_ops; i++) {
 		if (q->ops[i].status == HYPER_COPY_OKAY)
 			continue;
-		q->rx_rsp[q->rx_rsp_of_op[i]].rsp.status = XPV_NETIF_ERROR;
+		vif_rx_rsp(q, q->rx_rsp_of_op[i])->rsp.status = XPV_NETIF_ERROR;
 		q->counter[VIF_RX_GRANT_ERRORS]++;
 	}
-	for (unsigned int i = 0; i < q->nr_rx_rsp; i++)
-		xpv_back_put(&q->rx, &q->rx_rsp[i], sizeof(q->rx_rsp[i]));
-	if (xpv_back_push(&q->rx))
+	if (answers_push(&q->rx_answers, &q->rx))
 		loop_notify(q->vif->worker->loop, &q->event[q->nr_events - 1]);
 }
 
@@ -355,10 +353,9 @@ bool vif_rx_turn(struct vif_queue *q)
 	if (q->starved_since && (uint32_t)room >= vif_rx_wanted(q))
 		vif_fed(q);
 	q->nr_ops = 0;
-	q->nr_rx_rsp = 0;
 	done = place_frames(q, (uint32_t)room);
-	found = done || q->nr_rx_rsp;
-	if (q->nr_rx_rsp) {
+	found = done || q->rx_answers.n;
+	if (q->rx_answers.n) {
 		vif_queue_copy(q, 0);
 		if (q->lan)
 			vif_lan_settle(q);

@@ -49,6 +49,8 @@ struct vif_stats *vif_stats_map(int fd)
 	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, flags, fd, 0);
 	if (s == MAP_FAILED)
 		return NULL;
+	/* A worker before us may have counted, and other things. */
+	memset(s, 0, sizeof(*s));
 	s->queue_bytes = sizeof(s->queue[0]);
 	return s;
 }

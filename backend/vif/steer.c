@@ -7,8 +7,9 @@
 
 static void move(struct vif *vif, const struct port_frame *frame)
 {
-	struct hash_value v = hash_frame(&vif->hash, frame->data, frame->len);
-	unsigned int to = hash_queue(&vif->hash, &v, vif->nr_connected);
+	struct hash_value v =
+		hash_frame(&vif->legacy->hash, frame->data, frame->len);
+	unsigned int to = hash_queue(&vif->legacy->hash, &v, vif->nr_connected);
 	struct vif_queue *q = &vif->queue[to];
 	uint8_t *room = port_batch_room(&q->rx_batch);
 	struct port_frame *moved;
@@ -67,7 +68,7 @@ void vif_steer_stop(struct vif *vif)
 
 void vif_steer_update(struct vif *vif)
 {
-	bool want = hash_on(&vif->hash) && vif->nr_connected > 1;
+	bool want = hash_on(&vif->legacy->hash) && vif->nr_connected > 1;
 	struct reason why;
 
 	if (want == vif->steer.on)

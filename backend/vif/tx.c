@@ -32,7 +32,7 @@ static enum vif_counter drop_counter(enum xpv_net_verdict verdict)
 static int16_t change_filter(struct vif_queue *q,
 			     const struct xpv_net_packet *pkt)
 {
-	struct multicast *m = &q->vif->multicast;
+	struct multicast *m = &q->vif->legacy->multicast;
 
 	if (pkt->mcast_op == XPV_EXTRA_MCAST_DEL) {
 		multicast_del(m, pkt->mcast_addr);
@@ -218,6 +218,13 @@ static void send_packets(struct vif_queue *q, unsigned int nr)
 	port_batch_reset(&q->tx_batch);
 }
 
+/* The guest may reuse its pages once it sees the answers. */
+static void push(struct vif_queue *q)
+{
+	if (answers_push(&q->tx_answers, &q->tx))
+		loop_notify(q->vif->worker->loop, &q->event[0]);
+}
+
 void vif_tx_answer(struct vif_queue *q, uint16_t id, bool extra, int16_t status)
 {
 	struct xpv_netif_tx_response rsp = {
@@ -225,7 +232,9 @@ void vif_tx_answer(struct vif_queue *q, uint16_t id, bool extra, int16_t status)
 		.status = extra ? XPV_NETIF_NULL : status,
 	};
 
-	xpv_back_put(&q->tx, &rsp, sizeof(rsp));
+	if (answers_full(&q->tx_answers))
+		push(q);
+	memcpy(answers_add(&q->tx_answers), &rsp, sizeof(rsp));
 }
 
 static void answer(struct vif_queue *q, const struct tx_packet *pkt)
@@ -233,13 +242,6 @@ static void answer(struct vif_queue *q, const struct tx_packet *pkt)
 	for (unsigned int i = 0; i < pkt->used; i++)
 		vif_tx_answer(q, q->tx_slots[pkt->at + i].id,
 			      i && i <= pkt->nr_extras, pkt->status);
-}
-
-/* The guest may reuse its pages once it sees the answers. */
-static void push(struct vif_queue *q)
-{
-	if (xpv_back_push(&q->tx))
-		loop_notify(q->vif->worker->loop, &q->event[0]);
 }
 
 /*

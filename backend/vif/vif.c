@@ -20,10 +20,10 @@
 static int check_attach(const struct ipc_vif_attach *a, unsigned int nr_fds,
 			struct reason *why)
 {
-	unsigned int taps = nr_fds - a->stats;
+	unsigned int files = a->stats + a->legacy, taps = nr_fds - files;
 
-	if (a->on_switch ? nr_fds == a->stats
-			 : nr_fds > a->stats && taps <= IPC_MAX_QUEUES &&
+	if (a->on_switch ? nr_fds == files
+			 : nr_fds > files && taps <= IPC_MAX_QUEUES &&
 				   taps == a->nr_fds)
 		return 0;
 	reason_set(why,
@@ -42,6 +42,7 @@ static void fini_queues(struct vif *vif)
 	}
 	port_batch_fini(&vif->segments);
 	vif_stats_unmap(vif->stats);
+	vif_legacy_unmap(vif->legacy, vif->max_queues);
 }
 
 /* The descriptors stay the caller's when attach fails. */
@@ -104,13 +105,16 @@ static void credit_came(struct loop_timer *timer)
 		vif->queue[i].tx_throttled = false;
 }
 
-static int init_memory(struct vif *vif, int stats, struct reason *why)
+static int init_memory(struct vif *vif, int stats, int legacy,
+		       struct reason *why)
 {
 	int err = port_batch_init(&vif->segments);
 
 	if (!err)
 		vif->stats = vif_stats_map(stats);
-	if (!err && !vif->stats)
+	if (!err && vif->stats)
+		vif->legacy = vif_legacy_map(legacy, vif->max_queues);
+	if (!err && (!vif->stats || !vif->legacy))
 		err = -errno;
 	if (err)
 		reason_set(why, "%s: %s", vif->name, strerror(-err));
@@ -122,15 +126,15 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 {
 	const struct ipc_vif_attach *a = &msg->vif_attach;
 	int err = check_attach(a, nr_fds, why);
-	unsigned int taps = nr_fds - a->stats;
+	unsigned int files = a->stats + a->legacy, taps = nr_fds - files;
+	unsigned int queues = a->on_switch ? 1 : taps;
 	struct vif *vif;
 
 	if (err) {
 		errno = -err;
 		return NULL;
 	}
-	vif = calloc(1,
-		     sizeof(*vif) + (taps ? taps : 1) * sizeof(vif->queue[0]));
+	vif = calloc(1, sizeof(*vif) + queues * sizeof(vif->queue[0]));
 	if (!vif) {
 		reason_set(why, "out of memory");
 		return NULL;
@@ -140,7 +144,9 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	vif->credit.timer.expired = credit_came;
 	vif->credit.timer.owner = vif;
 	memcpy(vif->name, a->name, sizeof(vif->name) - 1);
-	err = init_memory(vif, a->stats ? fds[taps] : -1, why);
+	vif->max_queues = queues;
+	err = init_memory(vif, a->stats ? fds[taps] : -1,
+			  a->legacy ? fds[nr_fds - 1] : -1, why);
 	if (!err)
 		err = a->on_switch ? init_lan(vif, a, why)
 				   : init_queues(vif, fds, taps, why);
@@ -148,9 +154,9 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 		undo_attach(vif, err);
 		return NULL;
 	}
-	/* It is mapped. */
-	if (a->stats)
-		close(fds[taps]);
+	/* They are mapped. */
+	while (files--)
+		close(fds[taps + files]);
 	return vif;
 }
 
@@ -271,8 +277,7 @@ static void begin_life(struct vif *vif, const struct ipc_vif_connect *c)
 	};
 	vif->drain_ms = c->rx_notify ? DRAIN_MS : DRAIN_POLL_MS;
 	vif->stall_ms = c->rx_notify ? STALL_MS : 0;
-	multicast_clear(&vif->multicast);
-	memset(&vif->hash, 0, sizeof(vif->hash));
+	vif_legacy_begin(vif->legacy, c->resumed);
 }
 
 static int connect_rings(struct vif *vif, const struct ipc_vif_connect *c,
@@ -283,11 +288,14 @@ static int connect_rings(struct vif *vif, const struct ipc_vif_connect *c,
 	if (!err)
 		err = set_caps(vif, why);
 	if (!err && c->has_ctrl)
-		err = vif_ctrl_connect(vif, c->ctrl_gref, c->ctrl_port, why);
+		err = vif_ctrl_connect(vif, c->ctrl_gref, c->ctrl_port,
+				       c->resumed, why);
 	for (unsigned int i = 0; !err && i < c->nr_queues; i++)
-		err = vif_queue_connect(&vif->queue[i], &c->queue[i], why);
+		err = vif_queue_connect(&vif->queue[i], &c->queue[i],
+					c->resumed, why);
 	if (err)
 		return err;
+	vif_steer_update(vif);
 	err = vif_update_carrier(vif);
 	if (err)
 		reason_set(why, "%s: setting the carrier: %s", vif->name,
@@ -321,7 +329,7 @@ int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
 			   tune->headroom, IPC_VIF_MAX_HEADROOM);
 		return -EINVAL;
 	}
-	vif->multicast.filter = tune->multicast_filter;
+	vif->legacy->multicast.filter = tune->multicast_filter;
 	vif->guest.headroom = tune->headroom;
 	for (unsigned int i = 0; i < vif->nr_connected; i++)
 		vif_rx_plan_slots(&vif->queue[i]);

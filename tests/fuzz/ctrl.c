@@ -34,7 +34,7 @@ static const struct xpv_back *ring(void)
 
 static void check_hash(void)
 {
-	const struct vif_hash *h = &nic.vif->hash;
+	const struct vif_hash *h = &nic.vif->legacy->hash;
 
 	FUZZ_CHECK(h->algorithm <= XPV_HASH_ALGORITHM_TOEPLITZ);
 	FUZZ_CHECK(!(h->flags & ~XPV_HASH_ALL_FLAGS));

@@ -10,6 +10,7 @@
  */
 #include "backend/port/mailbox.h"
 #include "backend/storage/storage.h"
+#include "backend/vif/legacy.h"
 #include "backend/vif/stats.h"
 #include "blkif.h"
 #include "common/host.h"
@@ -182,13 +183,37 @@ static void attach_vbd(struct input *in)
 	ask(&msg, fd, odd & 16 ? 2 : 1);
 }
 
+/* What a worker has left that a guest may have taken over. */
+static int legacy_file(struct input *in)
+{
+	size_t bytes = vif_legacy_bytes(3);
+	struct vif_legacy *l = vif_legacy_map(-1, 3);
+	struct ipc_answers *record[] = {(void *)l->ctrl, (void *)l->queue[0].tx,
+					(void *)l->queue[0].rx};
+	int fd = memfd_create("legacy", MFD_CLOEXEC);
+
+	l->multicast.nr = input_u8(in);
+	l->hash.algorithm = input_u8(in);
+	l->hash.flags = input_u8(in);
+	l->hash.nr_mapping = input_u16(in);
+	l->hash.mapping[0] = input_u32(in);
+	for (unsigned int i = 0; i < 3; i++) {
+		record[i]->first = input_u8(in);
+		record[i]->n = input_u16(in);
+		input_bytes(in, record[i]->answer, 16);
+	}
+	FUZZ_NEED(write(fd, l, bytes) == (ssize_t)bytes);
+	vif_legacy_unmap(l, 3);
+	return fd;
+}
+
 static void attach_vif(struct input *in)
 {
 	struct ipc_msg msg = message(IPC_ATTACH, 2 + (input_u8(in) & 1));
 	struct ipc_vif_attach *a = &msg.vif_attach;
 	uint8_t flags = input_u8(in);
 	unsigned int n = flags & 3;
-	int fd[4];
+	int fd[5];
 
 	a->on_switch = flags & 4;
 	a->stats = flags & 8;
@@ -200,11 +225,14 @@ static void attach_vif(struct input *in)
 	a->lan.guard.check_mac = flags & 64;
 	for (unsigned int i = 0; i < n; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	a->legacy = flags & 128;
 	if (a->stats) {
 		fd[n] = memfd_create("stats", MFD_CLOEXEC);
 		/* The supervisor makes it as large as that. */
 		FUZZ_NEED(!ftruncate(fd[n++], sizeof(struct vif_stats)));
 	}
+	if (a->legacy)
+		fd[n++] = legacy_file(in);
 	ask(&msg, fd, n);
 }
 
@@ -269,6 +297,7 @@ static void connect_vif(struct input *in)
 	c->sg = c->gso_tcpv4 = c->csum_ipv4 = flags & 2;
 	c->rx_notify = flags & 4;
 	c->has_ctrl = flags & 8;
+	c->resumed = flags & 32;
 	c->ctrl_gref = ring[3].gref;
 	c->ctrl_port = choose_port(in);
 	if (flags & 16) {

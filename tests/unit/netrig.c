@@ -2,6 +2,7 @@
 #include "netrig.h"
 
 #include "backend/port/tap_make.h"
+#include "toolstack.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #define DOM0 0
+/* Of a worker that is a process: a turn has passed, in all likelihood. */
+#define PROCESS_TURN_USEC 1000
 
 static const struct ipc_device device = {.class = IPC_VIF, .handle = 0};
 
@@ -150,6 +153,10 @@ bool rig_write(struct netrig *rig, const struct virtio_net_hdr *hdr,
 
 void rig_turns(struct netrig *rig, unsigned int n)
 {
+	if (rig->process) {
+		usleep(n * PROCESS_TURN_USEC);
+		return;
+	}
 	while (n--)
 		ck_assert_int_eq(loop_turn(rig->worker.loop, false), 0);
 }
@@ -171,6 +178,8 @@ static int request(struct netrig *rig, struct ipc_msg *msg, const int *fds,
 	struct ipc_msg reply;
 
 	msg->dev = device;
+	if (rig->process)
+		return drive_request(&rig->drive, msg, fds, nr_fds);
 	ck_assert_int_eq(ipc_send(rig->control, msg, fds, nr_fds), 0);
 	next_message(rig, &reply);
 	ck_assert_uint_eq(reply.type, IPC_REPLY);
@@ -200,14 +209,19 @@ static void attach(struct netrig *rig)
 {
 	struct ipc_msg msg = {.type = IPC_ATTACH, .dev = device};
 	struct reason why = {""};
-	unsigned int n = rig->queues + 1;
+	unsigned int n = rig->queues;
 	int fd[IPC_MAX_FDS];
 
 	for (unsigned int i = 0; i < rig->queues; i++)
 		fd[i] = dup(rig->tap[i]);
-	rig->stats = memfd_create("stats", MFD_CLOEXEC);
-	fd[rig->queues] = dup(rig->stats);
+	if (!rig->stats)
+		rig->stats = memfd_create("stats", MFD_CLOEXEC);
+	fd[n++] = dup(rig->stats);
 	msg.vif_attach.stats = true;
+	if (rig->process) {
+		fd[n++] = dup(rig->drive.legacy);
+		msg.vif_attach.legacy = true;
+	}
 	msg.vif_attach.nr_fds = (uint8_t)rig->queues;
 	strcpy(msg.vif_attach.name, RIG_NAME);
 	if (rig->direct) {
@@ -238,6 +252,7 @@ int rig_try_connect(struct netrig *rig)
 	int err;
 
 	msg.vif_connect = rig->guest;
+	msg.vif_connect.resumed = rig->process && rig->drive.resumed;
 	if (!rig->direct)
 		return request(rig, &msg, NULL, 0);
 	err = vif_connect(rig->vif, &rig->guest, &why);
@@ -257,6 +272,36 @@ static const struct ipc_vif_connect modern = {
 	.csum_ipv6 = true,
 	.rx_notify = true,
 };
+
+static void start_process(struct netrig *rig, const char *spec)
+{
+	char program[HOST_PATH];
+
+	own_program(program, sizeof(program), "xpv-worker");
+	ck_assert_int_eq(drive_start(&rig->drive, program, spec, RIG_GUEST), 0);
+}
+
+void rig_replace_worker(struct netrig *rig)
+{
+	char program[HOST_PATH], spec[256];
+
+	own_program(program, sizeof(program), "xpv-worker");
+	hyper_local_spec(rig->machine, DOM0, spec, sizeof(spec));
+	ck_assert_int_eq(drive_replace(&rig->drive, program, spec, RIG_GUEST),
+			 0);
+	attach(rig);
+	ck_assert_int_eq(rig_try_connect(rig), 0);
+}
+
+static void start_inside(struct netrig *rig)
+{
+	int sock[2];
+
+	ck_assert_int_eq(ipc_pair(sock), 0);
+	rig->control = sock[0];
+	ck_assert_int_eq(
+		worker_init(&rig->worker, RIG_GUEST, rig->back, sock[1]), 0);
+}
 
 static void open_machine(struct netrig *rig)
 {
@@ -279,7 +324,7 @@ void rig_setup(struct netrig *rig)
 {
 	struct tap_spec spec = {.name = RIG_NAME};
 	struct reason why = {""};
-	int sock[2];
+	char host[256];
 
 	rig->guest = modern;
 	if (!rig->queues)
@@ -290,10 +335,11 @@ void rig_setup(struct netrig *rig)
 	rig_link_up(RIG_NAME);
 	rig->packet = open_packet();
 	open_machine(rig);
-	ck_assert_int_eq(ipc_pair(sock), 0);
-	rig->control = sock[0];
-	ck_assert_int_eq(
-		worker_init(&rig->worker, RIG_GUEST, rig->back, sock[1]), 0);
+	if (rig->process)
+		start_process(rig, hyper_local_spec(rig->machine, DOM0, host,
+						    sizeof(host)));
+	else
+		start_inside(rig);
 	attach(rig);
 }
 
@@ -302,8 +348,12 @@ void rig_teardown(struct netrig *rig)
 	if (rig->u)
 		rig_disconnect(rig);
 	detach(rig);
-	worker_fini(&rig->worker);
-	close(rig->control);
+	if (rig->process) {
+		ck_assert_int_eq(drive_stop(&rig->drive), 0);
+	} else {
+		worker_fini(&rig->worker);
+		close(rig->control);
+	}
 	close(rig->packet);
 	close_all(rig->tap, rig->queues);
 	close(rig->stats);

@@ -6,7 +6,8 @@
  *
  *	usernet -- rings -- vif -- tap | vif3.0 -- packet socket
  *
- * All in one thread: rig_turns() lets the worker work.
+ * All in one thread: rig_turns() lets the worker work. Or the worker is a
+ * process, as the product has it.
  */
 #ifndef XPV_TESTS_NETRIG_H
 #define XPV_TESTS_NETRIG_H
@@ -17,6 +18,7 @@
 #include "backend/ipc.h"
 #include "backend/vif/stats.h"
 #include "backend/worker/worker.h"
+#include "frontend/user/drive.h"
 #include "frontend/user/usernet.h"
 
 #define RIG_GUEST 3
@@ -40,6 +42,9 @@ struct netrig {
 	/* Set: attached by a call and not by a message, to look inside. */
 	bool direct;
 	struct vif *vif;
+	/* Set: the worker is a program, which can be killed. */
+	bool process;
+	struct drive drive;
 };
 
 /* Not root: says so; the suite then has no tests. */
@@ -64,6 +69,8 @@ void rig_disconnect(struct netrig *rig);
 void rig_free_front(struct netrig *rig);
 
 void rig_turns(struct netrig *rig, unsigned int n);
+/* The worker process is killed, and another one goes on with the rings. */
+void rig_replace_worker(struct netrig *rig);
 /* Turns until the frontend's responses are there; returns their number. */
 unsigned int rig_reap(struct netrig *rig, struct xpv_netif_tx_response *rsp,
 		      unsigned int want);

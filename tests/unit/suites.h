@@ -39,6 +39,7 @@
 	X(vif_cut)                                                             \
 	X(vif_starve)                                                          \
 	X(vif_layout)                                                          \
+	X(vif_kill)                                                            \
 	X(bridge)                                                              \
 	X(mailbox)                                                             \
 	X(switch)                                                              \

@@ -9,15 +9,13 @@
  * XPV_SOAK=N: N times as many kills.
  */
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "stepper.h"
 #include "suites.h"
 
 #define SLOTS	       32u /* requests under way */
@@ -253,26 +251,6 @@ END_TEST
 #define POINTS	  40u /* of the instructions of a batch */
 #define MAX_STEPS 1000000u
 
-/* Steps it once. False: it sleeps, and was left running. */
-static bool step(pid_t pid)
-{
-	unsigned int n;
-	int status;
-
-	ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-	for (n = 0; n < 20000; n++) {
-		pid_t got = waitpid(pid, &status, WNOHANG);
-
-		ck_assert_int_ge(got, 0);
-		if (got == pid) {
-			ck_assert(WIFSTOPPED(status));
-			return true;
-		}
-		sched_yield();
-	}
-	return false;
-}
-
 static void push_batch(void)
 {
 	static const uint8_t what[BATCH] = {XPV_BLKIF_WRITE, XPV_BLKIF_READ,
@@ -320,13 +298,11 @@ static unsigned int play(unsigned int steps, bool when_torn)
 	uint8_t asked[BATCH][IPC_VBD_ANSWER];
 	unsigned int i, n = 0, after = 0;
 
-	ck_assert_int_eq(ptrace(PTRACE_SEIZE, pid, NULL, NULL), 0);
-	ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	stepper_stop(pid);
 	push_batch();
 	for (i = 0; i < BATCH; i++)
 		memcpy(asked[i], ring_slot(i), IPC_VBD_ANSWER);
-	while (n < steps && after < 200 && step(pid)) {
+	while (n < steps && after < 200 && stepper_step(pid)) {
 		after += answered();
 		when_torn = when_torn && !torn(asked);
 		n += !when_torn;
@@ -334,21 +310,11 @@ static unsigned int play(unsigned int steps, bool when_torn)
 	return n;
 }
 
-/* A step is a switch to the other process and back: fast on one CPU. */
-static void stay_here(void)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-}
-
 START_TEST(at_any_instruction)
 {
 	unsigned int all, point;
 
-	stay_here();
+	stepper_stay_here();
 	begin(1, _i);
 	load.max_pages = 1;
 	all = play(MAX_STEPS, false);

@@ -97,7 +97,7 @@ static struct xpv_netif_ctrl_response ask(uint16_t type, uint32_t a, uint32_t b,
 	int ret = 0;
 
 	usernet_ctrl(rig.u, &req);
-	for (int i = 0; i < 10 && !ret; i++) {
+	for (int i = 0; i < 1000 && !ret; i++) {
 		rig_turns(&rig, 1);
 		ret = usernet_ctrl_reap(rig.u, &answer);
 	}
@@ -181,7 +181,7 @@ START_TEST(arithmetic)
 	connect_with_ctrl(2);
 	gref = rig.u->ctrl_page_gref;
 	set_up(8, 2);
-	before = rig.vif->hash;
+	before = rig.vif->legacy->hash;
 	memset(rig.u->ctrl_page, 0, XPV_PAGE_SIZE);
 	for (unsigned int a = 0; a < n; a++) {
 		for (unsigned int b = 0; b < n; b++) {
@@ -201,13 +201,13 @@ START_TEST(arithmetic)
 	}
 	/* Nothing but the entries themselves has changed. */
 	memset(before.mapping, 0, 8 * sizeof(before.mapping[0]));
-	ck_assert_mem_eq(rig.vif->hash.mapping, before.mapping,
+	ck_assert_mem_eq(rig.vif->legacy->hash.mapping, before.mapping,
 			 sizeof(before.mapping));
-	ck_assert_uint_eq(rig.vif->hash.nr_mapping, 8);
+	ck_assert_uint_eq(rig.vif->legacy->hash.nr_mapping, 8);
 	EXPECT(INVALID_PARAMETER, XPV_CTRL_SET_HASH_MAPPING_SIZE, 129, 0, 0);
 	EXPECT(INVALID_PARAMETER, XPV_CTRL_SET_HASH_MAPPING_SIZE, UINT32_MAX, 0,
 	       0);
-	ck_assert_uint_eq(rig.vif->hash.nr_mapping, 8);
+	ck_assert_uint_eq(rig.vif->legacy->hash.nr_mapping, 8);
 }
 END_TEST
 
@@ -230,7 +230,8 @@ START_TEST(bad_pages)
 		       rig.u->ctrl_page_gref, 8, 0);
 		/* All or nothing. */
 		for (uint32_t i = 0; i < 8; i++)
-			ck_assert_uint_eq(rig.vif->hash.mapping[i], i % 2);
+			ck_assert_uint_eq(rig.vif->legacy->hash.mapping[i],
+					  i % 2);
 	}
 }
 END_TEST
@@ -381,6 +382,49 @@ START_TEST(neglected_queue_holds_up_no_other)
 }
 END_TEST
 
+/* The guest has set it up once, and does not hear of a worker's death. */
+START_TEST(hash_outlives_a_worker)
+{
+	rig_disconnect(&rig);
+	connect_with_ctrl(1);
+	set_up(8, 1);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(rig_write(&rig, NULL, sent, known_frame(0, false)));
+		ck_assert(rig_receive(&rig, &frame));
+		ck_assert(frame.has_hash);
+		ck_assert_uint_eq(frame.hash, known[0].tcp);
+		rig_replace_worker(&rig);
+	}
+	EXPECT(SUCCESS, XPV_CTRL_SET_HASH_ALGORITHM, XPV_HASH_ALGORITHM_NONE, 0,
+	       0);
+	ck_assert(rig_write(&rig, NULL, sent, known_frame(0, false)));
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert(!frame.has_hash);
+}
+END_TEST
+
+/* A guest may have had the worker that left it. */
+START_TEST(nonsense_is_not_taken_over)
+{
+	struct vif_legacy *l = vif_legacy_map(-1, 1);
+
+	ck_assert_ptr_nonnull(l);
+	for (int i = 0; i < 4; i++) {
+		l->hash.algorithm = i == 0 ? 2 : 1;
+		l->hash.flags = i == 1 ? 16 : 1;
+		l->hash.nr_mapping = i == 2 ? HASH_MAX_MAPPING + 1 : 1;
+		l->multicast.nr = i == 0 ? MULTICAST_MAX + 1 : 1;
+		vif_legacy_begin(l, true);
+		ck_assert_uint_eq(l->hash.flags, i == 3);
+		ck_assert_uint_eq(l->multicast.nr, i != 0);
+	}
+	vif_legacy_begin(l, false);
+	ck_assert_uint_eq(l->hash.flags, 0);
+	ck_assert_uint_eq(l->multicast.nr, 0);
+	vif_legacy_unmap(l, 1);
+}
+END_TEST
+
 Suite *vif_ctrl_suite(void)
 {
 	Suite *s = suite_create("vif_ctrl");
@@ -398,5 +442,8 @@ Suite *vif_ctrl_suite(void)
 	tcase_add_test(tc, hash_modulo_queues_and_off_again);
 	tcase_add_test(tc, one_queue_is_told_the_hash);
 	tcase_add_test(tc, neglected_queue_holds_up_no_other);
+	tc = rig_case(s, "kept", RIG_PROCESS);
+	tcase_add_test(tc, hash_outlives_a_worker);
+	tcase_add_test(tc, nonsense_is_not_taken_over);
 	return s;
 }

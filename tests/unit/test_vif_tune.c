@@ -277,8 +277,28 @@ START_TEST(multicast_list_is_bounded)
 	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_ADD, group(5)), 0);
 	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_DEL, group(63)), 0);
 	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_ADD, group(100)), 0);
-	ck_assert_uint_eq(rig.vif->multicast.nr, MULTICAST_MAX);
+	ck_assert_uint_eq(rig.vif->legacy->multicast.nr, MULTICAST_MAX);
 	ck_assert_uint_eq(rig_count(&rig, VIF_TX_MULTICAST_FULL), 300);
+}
+END_TEST
+
+/* The guest has made it once, and does not hear of a worker's death. */
+START_TEST(multicast_list_outlives_a_worker)
+{
+	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_ADD, group(1)), 0);
+	rig.guest.tune.multicast_filter = true;
+	rig_replace_worker(&rig);
+	ck_assert(arrives(group(1)));
+	ck_assert(!arrives(group(2)));
+	/* A frontend that is new gets an empty one all the same. */
+	rig_disconnect(&rig);
+	rig.drive.resumed = false;
+	rig.guest.tune.multicast_filter = false;
+	rig_connect(&rig);
+	rig.guest.tune.multicast_filter = true;
+	rig.drive.resumed = true;
+	rig_replace_worker(&rig);
+	ck_assert(!arrives(group(1)));
 }
 END_TEST
 
@@ -360,5 +380,7 @@ Suite *vif_tune_suite(void)
 	tcase_add_test(tc, multicast_list_is_bounded);
 	tcase_add_test(tc, headroom);
 	tcase_add_test(tc, headroom_changes_under_waiting_frames);
+	tc = rig_case(s, "kept", RIG_PROCESS);
+	tcase_add_test(tc, multicast_list_outlives_a_worker);
 	return s;
 }

@@ -31,6 +31,15 @@ static void setup_queued(void)
 	rig_setup(&rig);
 }
 
+static void setup_process(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	rig.process = true;
+	rig.split = true;
+	rig_setup(&rig);
+	rig_connect(&rig);
+}
+
 static void teardown(void)
 {
 	rig_teardown(&rig);
@@ -42,6 +51,7 @@ TCase *rig_case(Suite *s, const char *name, enum rig_kind kind)
 		[RIG_MESSAGES] = setup_messages,
 		[RIG_INSIDE] = setup_inside,
 		[RIG_QUEUED] = setup_queued,
+		[RIG_PROCESS] = setup_process,
 	};
 	TCase *tc = tcase_create(name);
 

@@ -17,13 +17,15 @@ extern struct xpv_netif_tx_response rsp[USERNET_SLOTS];
 
 /*
  * A test case on a rig, which is set up and connected: through messages, or
- * to look inside, or on a tap of RIG_QUEUES queues and not connected. NULL
- * and a word why: not root; the suite then has no tests.
+ * to look inside, or on a tap of RIG_QUEUES queues and not connected, or with
+ * a worker that can be killed. NULL and a word why: not root; the suite then
+ * has no tests.
  */
 enum rig_kind {
 	RIG_MESSAGES,
 	RIG_INSIDE,
 	RIG_QUEUED,
+	RIG_PROCESS,
 };
 #define RIG_QUEUES 4
 TCase *rig_case(Suite *s, const char *name, enum rig_kind kind);
