@@ -100,11 +100,11 @@ static void tell_attributes(struct server *s)
 	answer(s, s->rq.in.unique, 0, &out, sizeof(out));
 }
 
-static void serve_read(struct server *s)
+static void serve_read(struct server *s, struct request *rq)
 {
-	const struct fuse_read_in *in = (const void *)s->rq.body;
+	const struct fuse_read_in *in = (const void *)rq->body;
 
-	answer(s, s->rq.in.unique, 0, s->c->data + in->offset, in->size);
+	answer(s, rq->in.unique, 0, s->c->data + in->offset, in->size);
 }
 
 static void serve_write(struct server *s, struct request *rq)
@@ -114,6 +114,14 @@ static void serve_write(struct server *s, struct request *rq)
 
 	memcpy(s->c->data + in->offset, in + 1, in->size);
 	answer(s, rq->in.unique, 0, &out, sizeof(out));
+}
+
+static void serve_data(struct server *s, struct request *rq)
+{
+	if (rq->in.opcode == FUSE_READ)
+		serve_read(s, rq);
+	else
+		serve_write(s, rq);
 }
 
 static void hold(struct server *s)
@@ -130,7 +138,7 @@ static void hold(struct server *s)
 static void release_held(struct server *s)
 {
 	while (s->c->held) {
-		serve_write(s, s->held[s->c->held - 1]);
+		serve_data(s, s->held[s->c->held - 1]);
 		free(s->held[s->c->held - 1]);
 		__atomic_fetch_sub(&s->c->held, 1, __ATOMIC_SEQ_CST);
 	}
@@ -164,13 +172,11 @@ static void serve(struct server *s)
 		answer(s, s->rq.in.unique, 0, &opened, sizeof(opened));
 		break;
 	case FUSE_READ:
-		serve_read(s);
-		break;
 	case FUSE_WRITE:
 		if (s->c->hold)
 			hold(s);
 		else
-			serve_write(s, &s->rq);
+			serve_data(s, &s->rq);
 		break;
 	case FUSE_FSYNC:
 		serve_sync(s);

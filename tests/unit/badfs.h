@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A disk whose ways a test decides: the one file of a file system (FUSE) that
- * a process of ours serves. It fails to flush, and holds writes as long as it
+ * a process of ours serves. It fails to flush, and holds requests as long as it
  * likes, as a device does that hangs: nothing that a process does, nor its
  * death, takes back a request that was handed over. While it is stalled, the
  * data of a direct write is still in the memory that it comes from.
@@ -18,7 +18,7 @@
 struct badfs_control {
 	int sync_error; /* of the next one; then it is 0 again */
 	unsigned int syncs;
-	bool hold; /* writes */
+	bool hold; /* reads and writes */
 	unsigned int held;
 	bool stall; /* takes no request; */
 	bool waiting; /* one could be taken */

@@ -55,6 +55,7 @@
 	X(ipc)                                                                 \
 	X(sandbox)                                                             \
 	X(supervisor)                                                          \
+	X(supervisor_close)                                                    \
 	X(supervisor_bad)                                                      \
 	X(supervisor_vif)                                                      \
 	X(supervisor_faults)                                                   \

@@ -190,6 +190,84 @@ START_TEST(read_only)
 }
 END_TEST
 
+#define STAMP 0x5a
+
+static void check_stamp(const uint8_t *mem, size_t bytes)
+{
+	ck_assert_uint_eq(mem[0], STAMP);
+	ck_assert(!memcmp(mem, mem + 1, bytes - 1));
+}
+
+/* Reads into every data page, and none waited for. */
+static void read_all_pages(struct userblk *fe)
+{
+	for (unsigned int q = 0; q < fe->config.nr_queues; q++) {
+		unsigned int half =
+			fe->config.data_pages / fe->config.nr_queues;
+
+		for (unsigned int page = 0; page + 11 <= half; page += 11) {
+			struct xpv_blk_request req = {.op = XPV_BLKIF_READ,
+						      .id = page};
+
+			userblk_segments(fe, &req, q * half + page, 11);
+			ck_assert(userblk_submit(fe, q, &req));
+		}
+		userblk_push(fe, q);
+	}
+}
+
+static unsigned int unanswered(struct userblk *fe)
+{
+	unsigned int left = 0;
+
+	for (unsigned int q = 0; q < fe->config.nr_queues; q++) {
+		const struct xpv_sring *ring = fe->queue[q].front.ring.shared;
+
+		left += ring->req_prod - ring->rsp_prod;
+	}
+	return left;
+}
+
+/*
+ * A kernel that is replaced under load, by kexec or after a crash, closes
+ * nothing and says 1. What it had shared is ordinary memory of the next one
+ * from the backend's 2 on: nothing more is written there, not an answer and
+ * not the data of a read that was under way, and every page can be had back.
+ */
+START_TEST(memory_of_the_dead)
+{
+	struct userblk_config c = {.data_pages = 11 * 31 * 2, .nr_queues = 2};
+	struct vdev d = vbd_add(&host, GUEST, RIG_DISK, host.disk, "w");
+	size_t bytes = c.data_pages * 4096ul;
+	unsigned int busy = 0;
+	struct attach a;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	for (int i = 0; i < 40; i++) {
+		struct hyper *guest = open_guest();
+
+		c.persistent = i & 1;
+		begin(&a, guest, &d, &c);
+		read_all_pages(a.fe);
+		busy += unanswered(a.fe);
+		front_state(&d, XPV_STATE_INITIALISING);
+		wait_back(&d, XPV_STATE_INIT_WAIT);
+		memset(a.fe->data, STAMP, bytes);
+		for (unsigned int q = 0; q < c.nr_queues; q++)
+			memset(a.fe->queue[q].ring, STAMP, 4096);
+		pause_ms(5);
+		check_stamp(a.fe->data, bytes);
+		for (unsigned int q = 0; q < c.nr_queues; q++)
+			check_stamp(a.fe->queue[q].ring, 4096);
+		/* -EBUSY if one were still mapped. */
+		ck_assert_int_eq(userblk_free(a.fe), 0);
+		hyper_close(guest);
+	}
+	ck_assert_uint_gt(busy, 0);
+}
+END_TEST
+
 Suite *attach_suite(void)
 {
 	Suite *s = suite_create("attach");
@@ -200,6 +278,7 @@ Suite *attach_suite(void)
 	tcase_add_test(c, connect_and_again);
 	tcase_add_test(c, no_persistent_grants);
 	tcase_add_test(c, read_only);
+	tcase_add_test(c, memory_of_the_dead);
 	suite_add_tcase(s, c);
 	return s;
 }

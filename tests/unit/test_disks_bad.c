@@ -320,6 +320,43 @@ START_TEST(late_write_of_a_disk_that_goes)
 }
 END_TEST
 
+static bool open_again(void *d)
+{
+	return back_state(d) == XPV_STATE_INIT_WAIT;
+}
+
+/*
+ * A kernel is replaced, by kexec or after a crash, while one of its reads is
+ * under way. The next one is told to begin when that is over, and not before:
+ * until then the data may land in what is its memory now.
+ */
+START_TEST(late_read_of_a_dead_kernel)
+{
+	struct userblk_config c = {.data_pages = 2, .persistent = _i};
+	struct attach a;
+	struct vdev d;
+
+	bad_disk(&a, &d);
+	disks_end(&a);
+	front_state(&d, XPV_STATE_INITIALISING);
+	disks_front_as(&a, &d, &c);
+	memset(bad.c->data, 0xda, BADFS_BYTES);
+	bad.c->hold = true;
+	disks_submit(&a, 1, XPV_BLKIF_READ, 0);
+	ck_assert(wait_until(one_held, NULL, 5000));
+	front_state(&d, XPV_STATE_INITIALISING);
+	ck_assert(!wait_until(open_again, &d, 500));
+	ck_assert(one_held(NULL));
+	bad.c->hold = false;
+	ck_assert(wait_until(open_again, &d, 5000));
+	memset(a.fe->data, 0x5a, 4096);
+	pause_ms(50);
+	for (unsigned int i = 0; i < 4096; i++)
+		ck_assert_uint_eq(a.fe->data[i], 0x5a);
+	disks_let_go(a.fe);
+}
+END_TEST
+
 /* ---- direct I/O ---- */
 
 static bool waiting(void *arg)
@@ -388,6 +425,7 @@ Suite *disks_bad_suite(void)
 	tcase_add_loop_test(c, direct_io_safe, 0, 3);
 	tcase_add_loop_test(c, late_write, 0, 3);
 	tcase_add_test(c, late_write_of_a_disk_that_goes);
+	tcase_add_loop_test(c, late_read_of_a_dead_kernel, 0, 2);
 	suite_add_tcase(s, c);
 	return s;
 }

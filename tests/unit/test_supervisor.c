@@ -98,60 +98,6 @@ START_TEST(read_only_disk_says_so)
 }
 END_TEST
 
-START_TEST(linux_closes_and_comes_back)
-{
-	struct fake f;
-	struct vdev d = connected_vbd(&f);
-
-	front_state(&d, XPV_STATE_CLOSING);
-	wait_back(&d, XPV_STATE_CLOSING);
-	front_state(&d, XPV_STATE_CLOSED);
-	wait_back(&d, XPV_STATE_CLOSED);
-	fake_close(&f);
-	front_state(&d, XPV_STATE_INITIALISING);
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	fake_open(&f, &d);
-	fake_publish(&f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
-	vdev_remove(&d);
-	fake_close(&f);
-}
-END_TEST
-
-/* Windows frontends close an old life before they begin. */
-START_TEST(windows_closes_first)
-{
-	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
-	struct fake f;
-
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	vdev_hotplug(&d, host.disk);
-	front_state(&d, XPV_STATE_CLOSING);
-	wait_back(&d, XPV_STATE_CLOSING);
-	front_state(&d, XPV_STATE_CLOSED);
-	wait_back(&d, XPV_STATE_CLOSED);
-	front_state(&d, XPV_STATE_INITIALISING);
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	fake_open(&f, &d);
-	fake_publish(&f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
-}
-END_TEST
-
-START_TEST(kexec_starts_over)
-{
-	struct fake f;
-	struct vdev d = connected_vbd(&f);
-
-	front_state(&d, XPV_STATE_INITIALISING);
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	fake_close(&f);
-	fake_open(&f, &d);
-	fake_publish(&f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
-}
-END_TEST
-
 /* The toolstack asks, the frontend takes its time: I/O goes on till then. */
 START_TEST(unplug_waits_for_the_frontend)
 {
@@ -338,9 +284,6 @@ Suite *supervisor_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, vbd_lives_and_goes);
 	tcase_add_test(tc, read_only_disk_says_so);
-	tcase_add_test(tc, linux_closes_and_comes_back);
-	tcase_add_test(tc, windows_closes_first);
-	tcase_add_test(tc, kexec_starts_over);
 	tcase_add_test(tc, unplug_waits_for_the_frontend);
 	tcase_add_test(tc, forced_removal);
 	tcase_add_test(tc, destroyed_guest_is_let_go);
