@@ -101,7 +101,7 @@ int disk_open(const char *path, bool read_only, const struct disk_options *o,
 	int err;
 
 	memset(d, 0, sizeof(*d));
-	d->target.fd = -1;
+	d->target.fd = d->target.twin = -1;
 	err = open_cached(path, read_only, o, d, why);
 	if (err)
 		return err;

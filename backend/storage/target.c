@@ -164,6 +164,17 @@ static int look_at_device(struct target *t, const struct stat *st)
 	return 0;
 }
 
+/* Not by its path, which may be another file's by now. */
+static int open_twin(struct target *t, const char *path, struct reason *why)
+{
+	int flags = t->read_only ? O_RDONLY : O_RDWR;
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", t->fd);
+	t->twin = open(link, flags | O_CLOEXEC | (t->direct ? O_DIRECT : 0));
+	return t->twin < 0 ? fail(why, path, errno, strerror(errno)) : 0;
+}
+
 static int look(struct target *t, const char *path, struct reason *why)
 {
 	struct stat st;
@@ -203,6 +214,7 @@ int target_open(const char *path, bool read_only, bool direct, struct target *t,
 	memset(t, 0, sizeof(*t));
 	t->read_only = read_only;
 	t->direct = direct;
+	t->twin = -1;
 	t->fd = open_path(path, read_only, direct, why);
 	if (t->fd < 0) {
 		err = t->fd;
@@ -210,6 +222,8 @@ int target_open(const char *path, bool read_only, bool direct, struct target *t,
 		return err;
 	}
 	err = look(t, path, why);
+	if (!err)
+		err = open_twin(t, path, why);
 	if (err)
 		target_close(t);
 	return err;
@@ -219,7 +233,9 @@ void target_close(struct target *t)
 {
 	if (t->fd >= 0)
 		close(t->fd);
-	t->fd = -1;
+	if (t->twin >= 0)
+		close(t->twin);
+	t->fd = t->twin = -1;
 }
 
 uint64_t target_size(const struct target *t)

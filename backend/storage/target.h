@@ -14,6 +14,12 @@ struct reason;
 
 struct target {
 	int fd;
+	/*
+	 * The same, opened once more. The kernel tells of data that it lost
+	 * once an open file: what a process heard on the one and died of, the
+	 * next one hears on the other.
+	 */
+	int twin;
 	uint64_t size; /* bytes, a multiple of 512 */
 	uint32_t logical_sector_size; /* what the descriptor demands, bytes */
 	uint32_t physical_sector_size;

@@ -118,7 +118,7 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		      unsigned int *nr_fds, struct reason *why)
 {
 	struct ipc_vbd_attach *a = &msg->vbd_attach;
-	const struct vbd *vbd = &dev->vbd;
+	struct vbd *vbd = &dev->vbd;
 	const struct disk *d = &vbd->disk;
 	int err = read_offer(dev, a, why);
 
@@ -140,7 +140,8 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->full = (uint8_t)vbd->options.full;
 	a->engine = (uint8_t)vbd->options.engine;
 	snprintf(a->target, sizeof(a->target), "%s", vbd->path);
-	fds[0] = d->target.fd;
+	vbd->twin = !vbd->twin;
+	fds[0] = vbd->twin ? d->target.twin : d->target.fd;
 	fds[1] = vbd->legacy;
 	*nr_fds = 2;
 	return 0;

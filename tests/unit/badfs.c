@@ -71,7 +71,8 @@ static void init(struct server *s)
 	const struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = 31,
-		.flags = FUSE_ASYNC_DIO,
+		.flags = FUSE_ASYNC_DIO |
+			 (s->c->cached ? FUSE_WRITEBACK_CACHE : 0),
 		.max_background = MAX_HELD,
 		.max_write = MAX_WRITE,
 	};
@@ -112,8 +113,9 @@ static void serve_write(struct server *s, struct request *rq)
 	const struct fuse_write_in *in = (const void *)rq->body;
 	const struct fuse_write_out out = {.size = in->size};
 
-	memcpy(s->c->data + in->offset, in + 1, in->size);
-	answer(s, rq->in.unique, 0, &out, sizeof(out));
+	if (!s->c->write_error)
+		memcpy(s->c->data + in->offset, in + 1, in->size);
+	answer(s, rq->in.unique, s->c->write_error, &out, sizeof(out));
 }
 
 static void serve_data(struct server *s, struct request *rq)
@@ -217,7 +219,7 @@ static void serve_all(int fd, struct badfs_control *c)
 	}
 }
 
-void badfs_start(struct badfs *fs, const char *dir)
+static void start(struct badfs *fs, const char *dir, bool cached)
 {
 	char options[64];
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -226,6 +228,7 @@ void badfs_start(struct badfs *fs, const char *dir)
 	fs->c = mmap(NULL, sizeof(*fs->c), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(fs->c, MAP_FAILED);
+	fs->c->cached = cached;
 	snprintf(fs->dir, sizeof(fs->dir), "%.64s/badfs", dir);
 	snprintf(fs->disk, sizeof(fs->disk), "%.80s/disk", fs->dir);
 	ck_assert_int_eq(mkdir(fs->dir, 0700), 0);
@@ -238,6 +241,16 @@ void badfs_start(struct badfs *fs, const char *dir)
 	if (!fs->server)
 		serve_all(fd, fs->c);
 	close(fd);
+}
+
+void badfs_start(struct badfs *fs, const char *dir)
+{
+	start(fs, dir, false);
+}
+
+void badfs_start_cached(struct badfs *fs, const char *dir)
+{
+	start(fs, dir, true);
 }
 
 void badfs_stop(struct badfs *fs)

@@ -16,6 +16,8 @@
 
 /* Shared with the process that serves. */
 struct badfs_control {
+	bool cached; /* the kernel keeps what is written until a sync */
+	int write_error; /* of each write */
 	int sync_error; /* of the next one; then it is 0 again */
 	unsigned int syncs;
 	bool hold; /* reads and writes */
@@ -36,6 +38,7 @@ struct badfs {
  * FUSE.
  */
 void badfs_start(struct badfs *fs, const char *dir);
+void badfs_start_cached(struct badfs *fs, const char *dir);
 void badfs_stop(struct badfs *fs);
 
 #endif

@@ -290,6 +290,39 @@ START_TEST(late_write)
 }
 END_TEST
 
+/*
+ * A worker is killed while it flushes, and the kernel tells nobody but the
+ * dead that it lost what was to be flushed. The next worker asks again.
+ */
+START_TEST(flush_fails_for_the_dead)
+{
+	struct xpv_blk_response rsp;
+	char target[HOST_PATH + 32];
+	struct attach a;
+	struct vdev d;
+	pid_t pid;
+
+	badfs_start_cached(&bad, disks.host.dir);
+	host_start_xpvd(&disks.host);
+	snprintf(target, sizeof(target), "file:%s?cache=writeback", bad.disk);
+	d = disks_connected(&a, target, bad.disk, "w");
+	ck_assert_int_eq(disks_call(&a, XPV_BLKIF_WRITE, 0), XPV_BLKIF_OKAY);
+	ck_assert_uint_eq(host_workers(&disks.host, &pid, 1), 1);
+	bad.c->hold = true;
+	disks_submit(&a, 1, XPV_BLKIF_FLUSH, 0);
+	ck_assert(wait_until(one_held, NULL, 5000));
+	kill(pid, SIGKILL);
+	pause_ms(100);
+	bad.c->write_error = -EIO;
+	bad.c->hold = false;
+	ck_assert_int_eq(userblk_wait(a.fe, DISKS_WAIT), 1);
+	ck_assert_int_eq(userblk_reap(a.fe, 0, &rsp, 1), 1);
+	ck_assert_int_eq(rsp.status, XPV_BLKIF_ERROR);
+	bad.c->write_error = 0;
+	disks_expect(&d, XPV_KEY_FLUSH_ERROR, "5");
+}
+END_TEST
+
 static bool closed(void *d)
 {
 	return back_state(d) == XPV_STATE_CLOSED;
@@ -424,6 +457,7 @@ Suite *disks_bad_suite(void)
 	tcase_add_test(c, failed_flush_outlives_all);
 	tcase_add_loop_test(c, direct_io_safe, 0, 3);
 	tcase_add_loop_test(c, late_write, 0, 3);
+	tcase_add_test(c, flush_fails_for_the_dead);
 	tcase_add_test(c, late_write_of_a_disk_that_goes);
 	tcase_add_loop_test(c, late_read_of_a_dead_kernel, 0, 2);
 	suite_add_tcase(s, c);
