@@ -151,7 +151,7 @@ guest_pull() { guest_run "$1" "cat $2" >"$3"; }
 guest_must() { guest_run "$@" || fail "in guest $1: '$2' gave $?"; }
 
 guest_shutdown() { # NAME
-	timeout 60 xl shutdown -w "$1" >/dev/null || fail "guest $1 does not shut down"
+	timeout $((60 * PATIENCE)) xl shutdown -w "$1" >/dev/null || fail "guest $1 does not shut down"
 	wait_until 20 guest_gone "$1" || fail "guest $1 stays after its shutdown"
 }
 

@@ -36,6 +36,7 @@ for queues in 1 4; do
 		for indirect in 0 32; do
 			began=$(uptime_ms)
 			load "max_queues=$queues feature_persistent=$persistent max_indirect_segments=$indirect"
+			attached=$(seconds_since "$began")
 			assert_equal "$(sysfs 'ls mq | wc -l')" "$(limit $queues 1)" "queues in the guest"
 			assert_equal "$(store "$fe/multi-queue-num-queues" 1)" "$(limit $queues 1)" "queues in the store"
 			both=$(($(store "$fe/feature-persistent" 0) & $(store "$be/feature-persistent" 0)))
@@ -45,7 +46,7 @@ for queues in 1 4; do
 			guest_must a "fio --output-format=terse --name=$queues$persistent$indirect --filename=/dev/xvda --thread \
 				--numjobs=$queues --offset_increment=8m --size=$((4 / queues + 1))m --ioengine=libaio --direct=1 --iodepth=8 \
 				--rw=randwrite --bssplit=4k/50:20k/20:128k/30 --verify=crc32c --verify_fatal=1" 60 >/dev/null
-			echo "$queues queues, persistent $both, $segments segments: $(seconds_since "$began") s"
+			echo "$queues queues, persistent $both, $segments segments: attached after $attached s, verified after $(seconds_since "$began")"
 		done
 	done
 done
