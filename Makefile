@@ -217,6 +217,8 @@ lab-tree: all $(BAD_PEERS)
 	done
 	@install -d build/guest/usr/sbin
 	@$(CC) -O2 $(WARN) -static tests/xen/guest/xdp.c -o build/guest/usr/sbin/xdp
+	@$(CC) -O2 $(WARN) -static tests/xen/powercut.c -o build/guest/usr/sbin/powercut
+	@install -m755 build/guest/usr/sbin/powercut build/dom0$(SBIN)/
 
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
 
