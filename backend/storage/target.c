@@ -143,6 +143,7 @@ static void look_at_discard(struct target *t)
 		sysfs_limit(t->device, "queue/discard_granularity");
 	if (t->discard_granularity < t->logical_sector_size)
 		t->discard_granularity = t->logical_sector_size;
+	/* Of a whole disk Linux from 5.19 on says here how its sectors lie. */
 	t->discard_alignment = sysfs_limit(t->device, "discard_alignment");
 	t->discard_secure = can_discard_securely(t->fd);
 }

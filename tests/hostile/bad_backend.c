@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A block backend that keeps to the protocol until the guest reads from
- * sector TRIGGER on, and then breaks it in one way. Nothing is behind the
+ * sector TRIGGER on, and then breaks it in one way; or one that can less than
+ * ours, or more, and fails what it did not ask for. Nothing is behind the
  * disk: reads are answered without data.
  *
  *	bad-backend MODE DOMID VIRTUAL-DEVICE
@@ -33,6 +34,7 @@ struct bad {
 	struct xpv_back ring;
 	uint32_t port;
 	bool silent; /* from now on */
+	bool always; /* acts on every request, not only on reads far out */
 	bool owes; /* an answer to: */
 	struct xpv_blk_request owed;
 	time_t asked; /* to close, at the first look */
@@ -218,19 +220,109 @@ static void huge_offer(struct bad *b)
 	peer_put(&b->peer, XPV_KEY_INFO, XPV_VDISK_READONLY | 8);
 }
 
+/* ---- no breach: others than ours ---- */
+
+/* The toolstack's word, which is there before the frontend looks. */
+static void offer_untrusted(struct bad *b)
+{
+	if (hyper_writef(b->peer.h, 0, b->peer.front, xpv_key(XPV_KEY_TRUSTED),
+			 "0"))
+		peer_die("trusted");
+}
+
+/* A barrier is all that there is; so few segments are not worth a page. */
+static void offer_barrier(struct bad *b)
+{
+	b->always = true;
+	peer_put(&b->peer, XPV_KEY_FEATURE_FLUSH, 0);
+	peer_put(&b->peer, XPV_KEY_FEATURE_BARRIER, 1);
+	peer_put(&b->peer, XPV_KEY_MAX_INDIRECT, 8);
+}
+
+static void barrier(struct bad *b, const struct xpv_blk_request *req)
+{
+	bool good =
+		req->op == XPV_BLKIF_READ || req->op == XPV_BLKIF_WRITE_BARRIER;
+
+	respond(b, req->id, req->op, good ? XPV_BLKIF_OKAY : XPV_BLKIF_ERROR);
+}
+
+static void offer_no_cache(struct bad *b)
+{
+	b->always = true;
+	peer_put(&b->peer, XPV_KEY_FEATURE_FLUSH, 0);
+}
+
+static void no_cache(struct bad *b, const struct xpv_blk_request *req)
+{
+	bool good = req->op == XPV_BLKIF_READ || req->op == XPV_BLKIF_WRITE;
+
+	respond(b, req->id, req->op, good ? XPV_BLKIF_OKAY : XPV_BLKIF_ERROR);
+}
+
+/* It had a flush and has it no more. Whoever asks again is told otherwise. */
+static void offer_flush(struct bad *b)
+{
+	b->always = true;
+}
+
+static void refuse(struct bad *b, const struct xpv_blk_request *req)
+{
+	static bool refused;
+
+	if (req->op != XPV_BLKIF_FLUSH) {
+		answer(b, req);
+		return;
+	}
+	respond(b, req->id, req->op,
+		refused ? XPV_BLKIF_ERROR : XPV_BLKIF_EOPNOTSUPP);
+	refused = true;
+}
+
+/* What is discarded must be so securely. */
+static void offer_secure(struct bad *b)
+{
+	b->always = true;
+	peer_put(&b->peer, XPV_KEY_FEATURE_DISCARD, 1);
+	peer_put(&b->peer, XPV_KEY_DISCARD_SECURE, 1);
+	peer_put(&b->peer, XPV_KEY_DISCARD_GRANULARITY, 8192);
+	peer_put(&b->peer, XPV_KEY_DISCARD_ALIGNMENT, 4096);
+	peer_put(&b->peer, XPV_KEY_PHYSICAL_SECTOR_SIZE, 4096);
+	peer_put(&b->peer, XPV_KEY_INFO, XPV_VDISK_REMOVABLE);
+}
+
+static void secure(struct bad *b, const struct xpv_blk_request *req)
+{
+	bool good = req->op != XPV_BLKIF_DISCARD || req->secure;
+
+	respond(b, req->id, req->op, good ? XPV_BLKIF_OKAY : XPV_BLKIF_ERROR);
+}
+
 static const struct mode {
 	const char *name;
 	void (*offer)(struct bad *b);
 	void (*act)(struct bad *b, const struct xpv_blk_request *req);
 } modes[] = {
-	{"id", NULL, bad_id},	      {"idle", NULL, idle_id},
-	{"op", NULL, bad_op},	      {"status", NULL, bad_status},
-	{"beyond", NULL, beyond},     {"backwards", NULL, backwards},
-	{"mapped", NULL, mapped},     {"storm", NULL, storm},
-	{"silent", NULL, silent},     {"twice", NULL, twice},
-	{"peek", NULL, peek},	      {"offer", bad_offer, NULL},
-	{"huge", huge_offer, answer}, {"late", NULL, late},
+	{"id", NULL, bad_id},
+	{"idle", NULL, idle_id},
+	{"op", NULL, bad_op},
+	{"status", NULL, bad_status},
+	{"beyond", NULL, beyond},
+	{"backwards", NULL, backwards},
+	{"mapped", NULL, mapped},
+	{"storm", NULL, storm},
+	{"silent", NULL, silent},
+	{"twice", NULL, twice},
+	{"peek", NULL, peek},
+	{"offer", bad_offer, NULL},
+	{"huge", huge_offer, answer},
+	{"late", NULL, late},
 	{"sector", bad_sector, NULL},
+	{"untrusted", offer_untrusted, peek},
+	{"barrier", offer_barrier, barrier},
+	{"no-cache", offer_no_cache, no_cache},
+	{"refuse", offer_flush, refuse},
+	{"secure", offer_secure, secure},
 };
 
 /* ---- the life of the device ---- */
@@ -270,7 +362,8 @@ static void serve(struct bad *b, const struct mode *mode)
 	while (!b->silent && xpv_back_final_check(&b->ring) > 0) {
 		xpv_back_take(&b->ring, slot, abi->slot_size);
 		xpv_blkif_decode(abi, &limits, slot, &req);
-		if (req.sector >= TRIGGER && req.op == XPV_BLKIF_READ)
+		if (b->always ||
+		    (req.sector >= TRIGGER && req.op == XPV_BLKIF_READ))
 			mode->act(b, &req);
 		else
 			answer(b, &req);

@@ -54,3 +54,21 @@ disk_offer_end() {
 	echo none >/run/backend
 	rm -f /run/disk-offer /etc/xpv/xpvd.conf
 }
+
+# A disk of guest a whose backend is tests/hostile's, in one of its modes: xvdb, until it is detached.
+BAD_BACKEND=/usr/libexec/xpv/bad-backend
+bad_attach() { # MODE
+	mode=$1
+	$BAD_BACKEND "$1" "$(guest_id a)" 51728 &
+	peer=$!
+	assert xl block-attach a "$(disk_spec "$disk,xvdb")"
+}
+bad_attach_there() { # MODE
+	bad_attach "$1"
+	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+}
+bad_detach() {
+	assert xl block-detach a xvdb
+	wait "$peer" || fail "mode $mode: the frontend did not close"
+	wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode $mode: xvdb stays in the guest"
+}

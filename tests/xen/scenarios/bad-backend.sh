@@ -5,23 +5,11 @@
 # timeout: 300
 
 [[ $front == ours ]] || skip "a test of our frontend"
-bad=/usr/libexec/xpv/bad-backend
-[[ -x $bad ]] || skip "no $bad in the overlay"
+[[ -x $BAD_BACKEND ]] || skip "no $BAD_BACKEND in the overlay"
 backend_use none
 disk=$(mkdisk empty 4)
-xvdb=51728
 broken() { guest_run a "dmesg | grep -c 'broke the protocol'"; }
 
-attach() { # MODE
-	$bad "$1" "$(guest_id a)" $xvdb &
-	peer=$!
-	assert xl block-attach a "$(disk_spec "$disk,xvdb")"
-}
-detach() {
-	assert xl block-detach a xvdb
-	wait $peer || fail "mode $mode: the frontend did not close"
-	wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode $mode: xvdb stays in the guest"
-}
 # beyond sector 4096 the backend acts on it
 touch_it() { guest_run a "dd if=/dev/xvdb of=/dev/null bs=4k skip=512 count=1 iflag=direct 2>/dev/null" 30; }
 one_read="dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null skip"
@@ -33,74 +21,66 @@ guest_create a --vcpus 2 --append "xpv_blkfront.feature_persistent=N"
 lines=0
 
 for mode in id idle op beyond backwards mapped twice; do
-	attach "$mode"
-	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+	bad_attach_there "$mode"
 	assert_fails "$([[ $mode == twice ]] && echo touch_twice || echo touch_it)"
 	lines=$((lines + 1))
 	assert_equal "$(broken)" "$lines" "mode $mode: lines in the log"
 	assert_fails guest_run a "dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null" 30
-	detach
+	bad_detach
 done
 
 # these break nothing
 for mode in status storm huge; do
-	attach "$mode"
-	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+	bad_attach_there "$mode"
 	case $mode in
 	status) assert_fails touch_it ;;
 	*) assert touch_it ;;
 	esac
 	[[ $mode != huge ]] || assert_equal "$(guest_run a 'cat /sys/block/xvdb/ro')" 1 "mode huge: read-only"
 	guest_must a "dd if=/dev/xvdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null"
-	detach
+	bad_detach
 done
 
 # what lies beside the data in its page is seen by a backend that is trusted, and by no other
-mode=peek
 sectors_mixed="fio --name=mixed --filename=/dev/xvdb --offset=2m --size=1m --io_size=64k --bs=512 --rw=randrw --iodepth=8 \
 	--ioengine=libaio --direct=1 --output-format=terse >/dev/null 2>&1"
-for trusted in Y N; do
-	guest_must a "echo $trusted >/sys/module/xpv_blkfront/parameters/trusted"
-	attach peek
-	wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode $mode: no xvdb"
+for trusted in 'Y peek' 'N peek' 'Y untrusted'; do
+	guest_must a "echo ${trusted% *} >/sys/module/xpv_blkfront/parameters/trusted"
+	bad_attach_there "${trusted#* }"
 	case $trusted in
-	Y) assert_fails guest_run a "$sectors_mixed" ;;
-	N) guest_must a "$sectors_mixed" ;;
+	'Y peek') assert_fails guest_run a "$sectors_mixed" ;;
+	*) guest_must a "$sectors_mixed" ;;
 	esac
-	detach
+	bad_detach
 done
 
 # a size that cannot be: no disk, and the reason where the toolstack looks for it
 declare -A reason=([offer]="sectors: .*out of range" [sector]="sector-size: .*out of range")
 for mode in offer sector; do
-	attach $mode
+	bad_attach $mode
 	wait_until 20 guest_run a "dmesg | grep -q '${reason[$mode]}'" || fail "mode $mode: nothing in the log"
 	assert_fails guest_run a "test -b /dev/xvdb"
 	xl block-detach a xvdb || true
-	wait $peer || fail "mode $mode: the frontend did not close"
+	wait "$peer" || fail "mode $mode: the frontend did not close"
 done
 
 # an answer that takes longer than xl waits: the disk goes when it has come, and no request fails before
-mode=late
-attach late
-wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode late: no xvdb"
+bad_attach_there late
 guest_must a "($one_read=520; echo \$? >/run/late) >/dev/null 2>&1 & sleep 1"
 assert_fails timeout 60 xl block-detach a xvdb
 assert_fails guest_run a "test -e /run/late"
-wait $peer || fail "mode late: the frontend did not close"
+wait "$peer" || fail "mode late: the frontend did not close"
 assert_equal "$(guest_run a 'cat /run/late')" 0 "mode late: the exit code of a read that was under way"
 wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode late: xvdb stays in the guest"
 assert xl block-detach a xvdb
 
 # no answer at all of a backend that lives: it is waited for until the administrator will not
-mode=silent
-attach silent
-wait_until 20 guest_run a "test -b /dev/xvdb" || fail "mode silent: no xvdb"
+bad_attach_there silent
 guest_must a "($one_read=520; echo \$? >/run/silent) >/dev/null 2>&1 & sleep 1"
 assert_fails timeout 60 xl block-detach a xvdb
 assert_fails guest_run a "test -e /run/silent"
 assert xl block-detach --force a xvdb
-wait $peer || fail "mode silent: the backend did not close"
+wait "$peer" || fail "mode silent: the backend did not close"
 wait_until 10 guest_run a "! test -b /dev/xvdb" || fail "mode silent: xvdb stays in the guest"
 assert_equal "$(guest_run a 'cat /run/silent')" 1 "mode silent: the exit code of a read that was under way"
 

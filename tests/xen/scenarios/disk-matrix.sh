@@ -4,7 +4,7 @@
 # indirect requests}. Each is proved to be what both ends agreed on, and fio writes and verifies through it.
 # timeout: 240
 
-# dom0 has one CPU, for which a backend would offer one queue
+# dom0 has one CPU, for which the stock backend would offer one queue
 disk_offer 4 256 1
 disk=$(mkdisk matrix 32)
 guest_create a --vcpus 4 --disk "$disk"
