@@ -15,8 +15,10 @@ struct userblk;
 struct drive {
 	int control;
 	pid_t pid; /* 0: not a process of ours */
-	/* Of the one device, for the next worker: a file as long as a struct
-	 * ipc_vbd_legacy, which a struct vif_legacy of 4 queues is not. 0: none. */
+	/*
+	 * Of the one device, for the next worker: a file as long as a struct
+	 * ipc_vbd_legacy, which a struct vif_legacy of 4 queues is not. 0: none.
+	 */
 	int legacy;
 	bool resumed; /* there was a worker before this one */
 	/* The last IPC_BROKEN that came while an answer was waited for. */
