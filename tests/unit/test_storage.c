@@ -523,9 +523,12 @@ END_TEST
 
 static void answer_ioctl(scmp_filter_ctx ctx, unsigned long request, int error)
 {
-	ck_assert_int_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)error),
-					  SCMP_SYS(ioctl), 1,
-					  SCMP_A1(SCMP_CMP_EQ, request)),
+	struct scmp_arg_cmp cmp = {
+		.arg = 1, .op = SCMP_CMP_EQ, .datum_a = request};
+
+	ck_assert_int_eq(seccomp_rule_add_array(ctx,
+						SCMP_ACT_ERRNO((uint32_t)error),
+						SCMP_SYS(ioctl), 1, &cmp),
 			 0);
 }
 
