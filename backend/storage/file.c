@@ -8,7 +8,7 @@
  *   on every flush fails, for as long as the file is open.
  * - So it is with a write that is to be durable at once. Whose page was lost
  *   the kernel says to whoever asks first, and to nobody else: what was under
- *   way at that time fails as well.
+ *   way at that time is written once more.
  * - A write for which there is no space waits for it, unless it is to fail.
  * - A discard may be of the whole disk, and is done in pieces, one at a time:
  *   nobody has to wait for all of it, nor the end of the disk.
@@ -103,6 +103,21 @@ static bool is_durable_write(const struct storage_io *io)
 	return io->durable && io->op != STORAGE_READ;
 }
 
+/* @last: bytes that came with the last of its system calls. */
+static void completed(struct file *f, struct storage_io *io, uint64_t last)
+{
+	if (!is_durable_write(io) || io->doubts == f->doubts) {
+		finish(f, io, 0);
+	} else if (last != io->length) {
+		/* Where its memory began is forgotten. */
+		finish(f, io, -EIO);
+	} else {
+		io->left = io->length;
+		io->doubts = f->doubts;
+		f->engine->ops->submit(f->engine, io);
+	}
+}
+
 static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 {
 	if (result <= 0) {
@@ -114,10 +129,7 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 	}
 	io->left -= (uint64_t)result;
 	if (!io->left) {
-		finish(f, io,
-		       is_durable_write(io) && io->doubts != f->doubts
-			       ? f->health.flush_error
-			       : 0);
+		completed(f, io, (uint64_t)result);
 		return;
 	}
 	if (io->op != STORAGE_WRITE_ZEROES)
@@ -189,6 +201,7 @@ static bool is_full(ssize_t result)
 
 static void found_no_space(struct file *f, struct storage_io *io, int error)
 {
+	f->doubts += is_durable_write(io);
 	if (f->config.full != STORAGE_FULL_PAUSE) {
 		finish(f, io, error);
 	} else if (f->giving_up) {

@@ -612,13 +612,15 @@ START_TEST(writethrough)
 END_TEST
 
 /*
- * One of two that are under way fails, and the other one's page may have been
- * what was lost: the kernel says it once. What comes later is not in doubt.
+ * One of those under way fails, and another one's page may have been what was
+ * lost, for the kernel says it once: that is written again, if all of it went
+ * at once. What comes later is not in doubt.
  */
 START_TEST(writethrough_loses)
 {
-	static const ssize_t answers[] = {4096, -EIO, 4096, 4096, 4096};
-	struct request r[3];
+	static const ssize_t answers[] = {4096, -EIO, 4096, 4096,
+					  1024, 4096, 3072, 4096};
+	struct request r[4];
 
 	config.cache = STORAGE_CACHE_WRITETHROUGH;
 	answer(answers);
@@ -626,15 +628,40 @@ START_TEST(writethrough_loses)
 	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
 	submit(&r[1], STORAGE_WRITE, 4096, out, 4096);
 	submit(&r[2], STORAGE_READ, 8192, in, 4096);
-	wait_for(3);
+	submit(&r[3], STORAGE_WRITE, 12288, out, 4096);
+	wait_for(4);
 	ck_assert_int_eq(results[0], -EIO);
-	ck_assert_int_eq(results[1], -EIO);
+	ck_assert_int_eq(results[1], 0); /* the read */
+	ck_assert_uint_eq(script.seen[5].offset, 4096);
+	ck_assert_uint_eq(script.seen[5].length, 4096);
+	ck_assert_int_eq(script.seen[5].flags, RWF_DSYNC);
 	ck_assert_int_eq(results[2], 0);
+	ck_assert_int_eq(results[3], -EIO);
 	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), -EIO);
 	ck_assert_int_eq(call(STORAGE_WRITE, 0, out, 4096), 0);
-	ck_assert_uint_eq(script.nr_seen, 5);
+	ck_assert_uint_eq(script.nr_seen, 8);
 	ck_assert_uint_eq(nr_changes, 1);
 	ck_assert_int_eq(health.flush_error, -EIO);
+}
+END_TEST
+
+/* There is no space, for one of them: then no flush has failed. */
+START_TEST(writethrough_is_full)
+{
+	static const ssize_t answers[] = {-ENOSPC, 4096, 4096, 0};
+	struct request r[2];
+
+	config.cache = STORAGE_CACHE_WRITETHROUGH;
+	config.full = STORAGE_FULL_ERROR;
+	answer(answers);
+	submit(&r[0], STORAGE_WRITE, 0, out, 4096);
+	submit(&r[1], STORAGE_WRITE, 4096, out, 4096);
+	wait_for(2);
+	ck_assert_int_eq(results[0], -ENOSPC);
+	ck_assert_int_eq(results[1], 0);
+	ck_assert_uint_eq(script.seen[2].offset, 4096);
+	ck_assert_int_eq(call(STORAGE_FLUSH, 0, NULL, 0), 0);
+	ck_assert_uint_eq(script.nr_seen, 4);
 }
 END_TEST
 
@@ -817,6 +844,7 @@ Suite *storage_suite(void)
 	tcase_add_test(c, flush_failed_before);
 	tcase_add_test(c, writethrough);
 	tcase_add_test(c, writethrough_loses);
+	tcase_add_test(c, writethrough_is_full);
 	tcase_add_test(c, unsafe);
 	tcase_add_test(c, full_waits);
 	tcase_add_test(c, full_gives_up);
