@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A disk with each of the frontend's features, as module parameters ask for them: rings, grants, length of requests, polling.
-# Parameters: vcpus (4) queues (4) indirect (256) order (0) persistent (Y) trusted (Y) poll (1, ours only).
+# Parameters: vcpus (4) queues (4) indirect (256) order (0) persistent (Y) trusted (Y) poll (0, ours only).
 # What the guest shows must be what both ends can, and data must come through in every way of I/O.
 # timeout: 300
 
 vcpus=${vcpus:-4} queues=${queues:-4} indirect=${indirect:-256} order=${order:-0}
-persistent=${persistent:-Y} trusted=${trusted:-Y} poll=${poll:-1}
+persistent=${persistent:-Y} trusted=${trusted:-Y} poll=${poll:-0}
 size=64
 
 # The emulated dom0 has one processor, for which the stock backend would offer one ring.
