@@ -14,6 +14,7 @@
 	X(netif)                                                               \
 	X(xenbus)                                                              \
 	X(storage)                                                             \
+	X(storage_lost)                                                        \
 	X(options)                                                             \
 	X(vbd)                                                                 \
 	X(vbd_bad)                                                             \
