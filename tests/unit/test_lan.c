@@ -45,9 +45,11 @@ static struct guest guest[3], *const a = &guest[0], *const b = &guest[1],
 				     *const c = &guest[2];
 static uint8_t buf[70000];
 static uint32_t seq;
+static bool filtered; /* guests that are added ask for a multicast filter */
 
 static void setup(void)
 {
+	filtered = false;
 	memset(guest, 0, sizeof(guest));
 	host_setup(&host);
 }
@@ -85,6 +87,7 @@ static void connect_guest(struct guest *g)
 	front_number(d, xpv_key(XPV_KEY_FEATURE_SG), 1);
 	front_number(d, xpv_key(XPV_KEY_FEATURE_GSO_TCPV4), 1);
 	front_number(d, xpv_key(XPV_KEY_FEATURE_RX_NOTIFY), 1);
+	front_number(d, xpv_key(XPV_KEY_REQUEST_MCAST), filtered);
 	front_state(d, XPV_STATE_CONNECTED);
 	wait_back(d, XPV_STATE_CONNECTED);
 	usernet_push(g->u);
@@ -276,6 +279,30 @@ START_TEST(guests_talk)
 	a->mac[5]--;
 	UNTIL(idle(a));
 	pass(a, b, 10);
+}
+END_TEST
+
+/* Asked for once, as the guest connects: no group, but what is for all. */
+START_TEST(static_multicast_filter)
+{
+	static const uint8_t group[6] = {1, 0, 0x5e, 1, 2, 3};
+	static const uint8_t all[6] = {255, 255, 255, 255, 255, 255};
+	unsigned int in_a, in_c;
+
+	filtered = true;
+	add(a, "lan");
+	filtered = false;
+	add(b, "lan");
+	add(c, "lan");
+	wait_link(b, a);
+	wait_link(b, c);
+	in_a = a->in;
+	in_c = c->in;
+	transmit(b, group, 100);
+	transmit(b, all, 100);
+	UNTIL(a->last == seq && c->last == seq);
+	ck_assert_uint_eq(a->in, in_a + 1);
+	ck_assert_uint_eq(c->in, in_c + 2);
 }
 END_TEST
 
@@ -613,6 +640,7 @@ Suite *lan_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, guests_talk);
+	tcase_add_test(tc, static_multicast_filter);
 	tcase_add_test(tc, worker_dies_in_the_middle);
 	tcase_add_test(tc, guest_goes_under_load);
 	tcase_add_test(tc, supervisor_dies);
