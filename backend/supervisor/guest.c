@@ -22,6 +22,7 @@
 #define GOOD_LIFE_USEC	 2000000u
 #define DEATHS_IN_A_ROW	 6u
 #define FORGIVE_USEC	 60000000u /* until one that was given up may try again */
+#define OVERDUE_USEC	 3000000u /* for what is under way to finish */
 #define FIRST_PAUSE_USEC 100000u /* doubled with each death after the first */
 
 struct guest {
@@ -31,6 +32,7 @@ struct guest {
 	struct process process;
 	bool running;
 	bool adopted; /* from the supervisor before us */
+	sd_event_source *overdue; /* told to make way, and still there */
 	sd_event_source *ended;
 	sd_event_source *talk;
 	sd_event_source *pause; /* before it is started again */
@@ -77,6 +79,7 @@ static void hang_up(struct guest *g)
 	g->ended = sd_event_source_unref(g->ended);
 	g->talk = sd_event_source_unref(g->talk);
 	g->pause = sd_event_source_unref(g->pause);
+	g->overdue = sd_event_source_unref(g->overdue);
 	g->running = false;
 }
 
@@ -161,7 +164,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t events,
 	struct guest *g = userdata;
 	pid_t pid = g->process.pid;
 	int status = 0;
-	bool known;
+	bool known, told = g->overdue;
 
 	(void)source;
 	(void)fd;
@@ -174,8 +177,13 @@ static int on_end(sd_event_source *source, int fd, uint32_t events,
 		guest_free(g);
 		return 0;
 	}
-	log_death(g, known, status);
-	count_death(g);
+	if (told) {
+		log_daemon(LOG_INFO, "worker %d of domain %u has made way", pid,
+			   g->domid);
+	} else {
+		log_death(g, known, status);
+		count_death(g);
+	}
 	if (LIST_EMPTY(&g->devices)) {
 		guest_free(g);
 		return 0;
@@ -396,6 +404,28 @@ void guest_adopt_device(struct device *dev)
 	LIST_INSERT_HEAD(&g->devices, dev, of_guest);
 }
 
+/* What is under way may take for ever; to be killed hurts no guest either. */
+static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct guest *g = userdata;
+
+	(void)source;
+	(void)usec;
+	log_daemon(LOG_WARNING,
+		   "worker %d of domain %u is not done yet: killed",
+		   g->process.pid, g->domid);
+	process_signal(&g->process, SIGKILL);
+	return 0;
+}
+
+/* Its successor starts when it has ended. */
+static void make_way(struct guest *g)
+{
+	process_signal(&g->process, SIGTERM);
+	sd_event_add_time_relative(g->sv->event, &g->overdue, CLOCK_MONOTONIC,
+				   OVERDUE_USEC, 0, on_overdue, g);
+}
+
 static void adopt(struct supervisor *sv, uint32_t domid)
 {
 	char *vm = read_vm(sv, domid);
@@ -410,9 +440,8 @@ static void adopt(struct supervisor *sv, uint32_t domid)
 		return;
 	}
 	g->adopted = !err;
-	/* Out of reach: its successor starts when it has finished. */
 	if (err)
-		process_signal(&g->process, SIGTERM);
+		make_way(g);
 	else
 		log_daemon(LOG_INFO, "worker %d goes on serving domain %u",
 			   g->process.pid, domid);

@@ -13,6 +13,7 @@
 #include "device.h"
 #include "errand.h"
 #include "guest.h"
+#include "keep.h"
 #include "record.h"
 #include "size_watch.h"
 #include "supervisor.h"
@@ -27,6 +28,7 @@
 
 enum {
 	EXIT_USAGE = 2,
+	RENEW = 1, /* the loop ended because another program is to go on */
 };
 
 static int usage(FILE *out)
@@ -38,6 +40,9 @@ static int usage(FILE *out)
 		"  --config FILE    (default " CONFIG_FILE ")\n"
 		"  --run-dir DIR    where workers are recorded, so that the\n"
 		"                   next xpvd finds them (default /run/xpv)\n"
+		"  --renew          workers that are found make way for new\n"
+		"                   ones; SIGHUP does so, with the xpvd that\n"
+		"                   is installed by now\n"
 		"  --foreground     (default)\n"
 		"  --no-sandbox     workers without walls: for debugging\n"
 		"  --version\n"
@@ -53,6 +58,7 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 		{"worker", required_argument, NULL, 'w'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"config", required_argument, NULL, 'c'},
+		{"renew", no_argument, NULL, 'e'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"no-sandbox", no_argument, NULL, 'n'},
 		{"version", no_argument, NULL, 'v'},
@@ -70,6 +76,8 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 			sv->run_dir = optarg;
 		else if (opt == 'c')
 			sv->config_path = optarg;
+		else if (opt == 'e')
+			sv->renew = true;
 		else if (opt == 'n')
 			sv->sandbox = false;
 		else if (opt == 'v')
@@ -91,8 +99,8 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
-		     void *userdata)
+static int leave(sd_event_source *source, const struct signalfd_siginfo *si,
+		 void *userdata)
 {
 	(void)userdata;
 	log_daemon(LOG_INFO, "leaving on signal %u; workers go on serving",
@@ -100,9 +108,28 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
+/* With a configuration that cannot be read the next one would not start. */
+static int make_way(sd_event_source *source, const struct signalfd_siginfo *si,
+		    void *userdata)
+{
+	struct supervisor *sv = userdata;
+	struct config config;
+	struct reason why;
+
+	(void)si;
+	if (config_read(sv->config_path, &config, &why)) {
+		log_daemon(LOG_ERR, "going on as before: %s", why.text);
+		return 0;
+	}
+	log_daemon(LOG_INFO, "making way for the xpvd that is installed");
+	return sd_event_exit(sd_event_source_get_event(source), RENEW);
+}
+
 static int watch_signals(struct supervisor *sv)
 {
-	static const int signals[] = {SIGTERM, SIGINT};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	static const sd_event_signal_handler_t handlers[] = {leave, leave,
+							     make_way};
 	sigset_t set;
 	int err;
 
@@ -114,7 +141,7 @@ static int watch_signals(struct supervisor *sv)
 		return -errno;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		err = sd_event_add_signal(sv->event, NULL, signals[i],
-					  on_signal, sv);
+					  handlers[i], sv);
 		if (err < 0)
 			return err;
 	}
@@ -126,6 +153,8 @@ static int serve(struct supervisor *sv)
 	struct reason why;
 	int err = watch_signals(sv);
 
+	if (err >= 0)
+		err = keep_init(sv);
 	if (err >= 0)
 		err = devices_init(sv);
 	if (err >= 0)
@@ -147,8 +176,23 @@ static int serve(struct supervisor *sv)
 	sd_event_set_watchdog(sv->event, true);
 	sd_notify(0, "READY=1");
 	err = sd_event_loop(sv->event);
-	sd_notify(0, "STOPPING=1");
+	sd_notify(0, err == RENEW ? "RELOADING=1" : "STOPPING=1");
 	return err;
+}
+
+/* Only if it fails it comes back. */
+static void renew(struct supervisor *sv, int argc, char **argv)
+{
+	char *again[argc + 2];
+	int err;
+
+	memcpy(again, argv, (size_t)argc * sizeof(*argv));
+	if (!sv->renew)
+		again[argc++] = "--renew";
+	again[argc] = NULL;
+	err = keep_exec(sv, again);
+	log_daemon(LOG_ERR, "the installed xpvd cannot be started: %s",
+		   strerror(-err));
 }
 
 int main(int argc, char **argv)
@@ -181,12 +225,16 @@ int main(int argc, char **argv)
 	err = sd_event_default(&sv.event);
 	if (err >= 0)
 		err = serve(&sv);
+	sv.leaving = true;
 	guests_fini(&sv);
 	devices_fini(&sv);
 	size_watch_fini(&sv);
 	errands_fini(&sv);
 	watch_fini(&sv);
 	sd_event_source_unref(sv.store_retry);
+	if (err == RENEW)
+		renew(&sv, argc, argv);
+	keep_fini(&sv);
 	sd_event_unref(sv.event);
-	return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

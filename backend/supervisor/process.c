@@ -26,11 +26,15 @@
 
 extern char **environ;
 
-/* Field 22 of /proc/PID/stat; 0: no such process. */
-static uint64_t start_time(pid_t pid)
+/* Of /proc/PID/stat. */
+#define STAT_PARENT 4
+#define STAT_START  22
+
+/* That field; 0: no such process. */
+static uint64_t process_stat(pid_t pid, int wanted)
 {
 	char path[64], line[1024];
-	uint64_t start = 0;
+	uint64_t value = 0;
 	char *rest = NULL;
 	FILE *file;
 
@@ -44,11 +48,11 @@ static uint64_t start_time(pid_t pid)
 	fclose(file);
 	if (!rest)
 		return 0;
-	for (int field = 2; rest && field < 22; field++)
+	for (int field = 2; rest && field < wanted; field++)
 		rest = strchr(rest + 1, ' ');
 	if (rest)
-		sscanf(rest, " %" SCNu64, &start);
-	return start;
+		sscanf(rest, " %" SCNu64, &value);
+	return value;
 }
 
 void process_forget(struct supervisor *sv, uint32_t domid, pid_t pid)
@@ -156,7 +160,8 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 	p->ours = true;
 	p->pidfd = pidfd_open(p->pid, 0);
 	r.pid = p->pid;
-	r.start = start_time(p->pid);
+	r.start = process_stat(p->pid, STAT_START);
+	r.ipc = IPC_VERSION;
 	snprintf(r.vm, sizeof(r.vm), "%s", vm);
 	err = p->pidfd < 0 ? -errno : record_write(sv, domid, &r);
 	if (err) {
@@ -178,12 +183,16 @@ int process_adopt(struct supervisor *sv, uint32_t domid, const char *vm,
 	*p = (struct process){.pid = r.pid, .sock = -1};
 	p->pidfd = pidfd_open(r.pid, 0);
 	/* Asked after the pidfd was made: then it is that process's. */
-	if (p->pidfd < 0 || start_time(r.pid) != r.start)
+	if (p->pidfd < 0 || process_stat(r.pid, STAT_START) != r.start)
 		goto none;
 	if (strcmp(r.vm, vm)) {
 		process_signal(p, SIGTERM);
 		goto none;
 	}
+	/* Of an xpvd that we were before we became another program. */
+	p->ours = process_stat(r.pid, STAT_PARENT) == (uint64_t)getpid();
+	if (sv->renew || r.ipc != IPC_VERSION)
+		return -ESTALE;
 	p->sock = pidfd_getfd(p->pidfd, FD_KEPT, 0);
 	if (p->sock >= 0)
 		return 0;

@@ -29,7 +29,8 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 /*
  * The worker that the file of @domid tells of, if it lives and was started
  * for the domain whose `vm` is @vm; another life's is told to end. 0; -ENOENT:
- * there is none; else it lives and cannot be had.
+ * there is none; else it lives and cannot be had: -ESTALE, because it speaks
+ * another version's language or because new ones are wanted.
  */
 int process_adopt(struct supervisor *sv, uint32_t domid, const char *vm,
 		  struct process *p);

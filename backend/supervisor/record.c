@@ -60,7 +60,8 @@ int record_write(struct supervisor *sv, uint32_t domid, const struct record *r)
 	file = fopen(path, "we");
 	if (!file)
 		return -errno;
-	fprintf(file, "%d %" PRIu64 " %s\n", r->pid, r->start, r->vm);
+	fprintf(file, "%d %" PRIu64 " %" PRIu32 " %s\n", r->pid, r->start,
+		r->ipc, r->vm);
 	return fclose(file) ? -errno : 0;
 }
 
@@ -75,9 +76,10 @@ int record_read(struct supervisor *sv, uint32_t domid, struct record *r)
 	file = fopen(path, "re");
 	if (!file)
 		return -errno;
-	got = fscanf(file, "%d %" SCNu64 " %256s", &r->pid, &r->start, r->vm);
+	got = fscanf(file, "%d %" SCNu64 " %" SCNu32 " %256s", &r->pid,
+		     &r->start, &r->ipc, r->vm);
 	fclose(file);
-	return got >= 2 ? 0 : -ENOENT;
+	return got >= 3 ? 0 : -ENOENT;
 }
 
 void record_remove(struct supervisor *sv, uint32_t domid)

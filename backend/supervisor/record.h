@@ -4,7 +4,8 @@
  * guest, and which devices it has been given. Files, empty where no content is
  * named:
  *
- *	worker-DOMID			pid, start time, `vm` of the domain
+ *	worker-DOMID			pid, start time, version of ipc.h, `vm`
+ *					of the domain
  *	device-CLASS-DOMID-HANDLE	while the worker may know the device
  *	legacy-CLASS-DOMID-HANDLE	of a disk: struct ipc_vbd_legacy; locked
  *					while a worker, or the kernel for it,
@@ -30,6 +31,7 @@ struct supervisor;
 struct record {
 	pid_t pid;
 	uint64_t start; /* of the process: pids are used again */
+	uint32_t ipc; /* IPC_VERSION that it speaks */
 	char vm[RECORD_VM + 1];
 };
 

@@ -18,6 +18,7 @@
 struct device;
 struct errands;
 struct guest;
+struct kept;
 struct lan;
 struct size_watch;
 
@@ -26,6 +27,8 @@ struct supervisor {
 	const char *hyper_spec;
 	const char *worker_path;
 	bool sandbox; /* of workers; off only for debugging */
+	bool renew; /* workers that are found make way for new ones */
+	bool leaving; /* what outlives us stays as it is */
 	const char *run_dir; /* where a later supervisor finds the workers */
 	const char *config_path;
 	struct config config;
@@ -47,6 +50,10 @@ struct supervisor {
 	/* lan.c */
 	LIST_HEAD(, lan) lans;
 	uint32_t last_port; /* numbers given to ports of switches */
+
+	/* keep.c */
+	TAILQ_HEAD(, kept) kept;
+	sd_event_source *kept_timer;
 
 	struct errands *errands; /* errand.c */
 	struct size_watch *size_watch; /* size_watch.c */

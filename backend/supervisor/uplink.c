@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../port/tap_make.h"
 #include "device.h"
 #include "guest.h"
+#include "keep.h"
 
 #define UPLINK_NAME "xpv-%.11s"
 /*
@@ -41,16 +41,19 @@ static int make_tap(struct device *dev, const char *switch_name,
 	struct switch_options o =
 		switch_options_of(&dev->sv->config.switches, switch_name);
 	struct tap_spec spec = {.nr_queues = 1};
-	char name[32];
+	char *name = dev->uplink.tap;
 	int err;
 
-	snprintf(name, sizeof(name), UPLINK_NAME, switch_name);
+	snprintf(name, sizeof(dev->uplink.tap), UPLINK_NAME, switch_name);
 	spec.name = name;
+	if (keep_take(dev->sv, name, &dev->uplink.fd, 1))
+		return 0;
 	err = tap_make(&spec, &dev->uplink.fd, why);
 	if (err) {
 		dev->uplink.fd = 0;
 		return err;
 	}
+	keep_store(name, &dev->uplink.fd, 1);
 	err = tap_join(name, o.bridge, why);
 	if (err)
 		device_log(dev, LOG_WARNING, "%.250s", why->text);
@@ -170,7 +173,7 @@ static void uplink_release(struct device *dev)
 {
 	lan_leave(&dev->uplink.port);
 	if (dev->uplink.fd)
-		close(dev->uplink.fd);
+		keep_release(dev->sv, dev->uplink.tap, &dev->uplink.fd, 1);
 	dev->uplink.fd = 0;
 }
 

@@ -11,6 +11,7 @@
 #include "../vif/legacy.h"
 #include "device.h"
 #include "hotplug.h"
+#include "keep.h"
 #include "keys.h"
 #include "netif.h"
 #include "record.h"
@@ -57,6 +58,25 @@ static void tap_name(const struct device *dev, char *name, size_t size)
 	snprintf(name, size, "vif%u.%u", dev->key.domid, dev->key.handle);
 }
 
+/* The tap of an xpvd before us, if it was handed to us. */
+static int claim_tap(struct device *dev, struct reason *why)
+{
+	struct vif *vif = &dev->vif;
+	char name[32];
+	int err = 0;
+
+	if (vif->nr_fds)
+		return 0;
+	tap_name(dev, name, sizeof(name));
+	vif->nr_fds = keep_take(dev->sv, name, vif->fds, IPC_MAX_QUEUES);
+	if (vif->nr_fds)
+		err = vif_read_mac(dev, why);
+	/* Followed already, or overruled since. */
+	if (vif->nr_fds && !err)
+		err = vif_read_mtu(dev, &vif->mtu, why);
+	return err;
+}
+
 static int make_tap(struct device *dev, struct reason *why)
 {
 	struct tap_spec spec = {.nr_queues = max_queues(dev)};
@@ -72,6 +92,7 @@ static int make_tap(struct device *dev, struct reason *why)
 	spec.name = name;
 	if (tap_make(&spec, dev->vif.fds, why))
 		return -EINVAL;
+	keep_store(name, dev->vif.fds, spec.nr_queues);
 	dev->vif.nr_fds = spec.nr_queues;
 	dev->vif.mtu = spec.mtu;
 	return 0;
@@ -80,14 +101,15 @@ static int make_tap(struct device *dev, struct reason *why)
 /* Before state 2: then the toolstack runs the hotplug script. */
 static int vif_prepare(struct device *dev, struct reason *why)
 {
-	int on_lan = vif_join_lan(dev, why);
+	int err, on_lan = vif_join_lan(dev, why);
 
 	if (on_lan < 0)
 		return on_lan;
 	/* What vif-bridge would do. */
 	if (on_lan)
 		return vif_follow_mtu(dev, why);
-	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
+	err = claim_tap(dev, why);
+	return err || dev->vif.nr_fds ? err : make_tap(dev, why);
 }
 
 /*
@@ -161,7 +183,9 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		add_files(dev, a, fds, nr_fds);
 		return 0;
 	}
-	err = on_lan || dev->vif.nr_fds ? on_lan : make_tap_again(dev, why);
+	err = on_lan ? on_lan : claim_tap(dev, why);
+	if (!err && !dev->vif.nr_fds)
+		err = make_tap_again(dev, why);
 	if (err)
 		return err;
 	memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
@@ -178,13 +202,27 @@ static void vif_answered(struct device *dev, const struct ipc_reply *reply)
 		lan_answered(&dev->vif.port, reply);
 }
 
+static void release_tap(struct device *dev)
+{
+	struct vif *vif = &dev->vif;
+	char name[32];
+
+	tap_name(dev, name, sizeof(name));
+	/* One of the life before. */
+	if (!vif->nr_fds)
+		vif->nr_fds =
+			keep_take(dev->sv, name, vif->fds, IPC_MAX_QUEUES);
+	if (vif->nr_fds)
+		keep_release(dev->sv, name, vif->fds, vif->nr_fds);
+	vif->nr_fds = 0;
+}
+
 static void vif_release(struct device *dev)
 {
 	close_file(&dev->vif.stats);
 	close_file(&dev->vif.legacy);
 	lan_leave(&dev->vif.port);
-	while (dev->vif.nr_fds)
-		close(dev->vif.fds[--dev->vif.nr_fds]);
+	release_tap(dev);
 }
 
 /* ---- what we publish ---- */
@@ -243,6 +281,9 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 	int err = vif_read_connect(dev, &msg->vif_connect, why);
 	struct reason tap;
 
+	/* A worker that is connected has one already. */
+	if (!err)
+		err = claim_tap(dev, why);
 	if (!err && dev->vif.nr_fds &&
 	    tap_share(dev->vif.fds[0], msg->vif_connect.nr_queues, &tap))
 		device_log(dev, LOG_WARNING, "%.250s", tap.text);

@@ -60,6 +60,7 @@
 	X(supervisor_bad)                                                      \
 	X(supervisor_vif)                                                      \
 	X(supervisor_faults)                                                   \
+	X(supervisor_renew)                                                    \
 	X(tool)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);

@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "frontend/user/userblk.h"
+#include "livedisk.h"
 #include "suites.h"
 #include "toolstack.h"
 
@@ -30,147 +29,61 @@ static void teardown(void)
 	host_teardown(&host);
 }
 
-/* ---- a disk that does I/O ---- */
-
-struct disk {
-	struct vdev dev;
-	struct hyper *guest;
-	struct userblk *fe;
-};
-
-static void disk_publish(struct disk *k)
-{
-	struct userblk_queue *q = &k->fe->queue[0];
-
-	front_number(&k->dev, xpv_key(XPV_KEY_RING_REF), q->gref[0]);
-	front_number(&k->dev, xpv_key(XPV_KEY_EVENT_CHANNEL), q->port);
-	front_write(&k->dev, xpv_key(XPV_KEY_PROTOCOL), "x86_64-abi");
-	front_state(&k->dev, XPV_STATE_INITIALISED);
-}
-
-static void disk_open(struct disk *k)
-{
-	struct userblk_config config = {.data_pages = 4};
-	char spec[HOST_PATH];
-
-	k->dev = vbd_add(&host, GUEST, XVDA, host.disk, "w");
-	wait_back(&k->dev, XPV_STATE_INIT_WAIT);
-	vdev_hotplug(&k->dev, host.disk);
-	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
-	k->guest = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
-	ck_assert_ptr_nonnull(k->guest);
-	k->fe = userblk_new(k->guest, &config);
-	ck_assert_ptr_nonnull(k->fe);
-	disk_publish(k);
-	wait_back(&k->dev, XPV_STATE_CONNECTED);
-	front_state(&k->dev, XPV_STATE_CONNECTED);
-}
-
-static void disk_close(struct disk *k)
-{
-	vdev_remove(&k->dev);
-	ck_assert_int_eq(userblk_free(k->fe), 0);
-	hyper_close(k->guest);
-}
-
-/* Write a page of @byte and read it back. */
-static void disk_use(struct disk *k, unsigned char byte)
-{
-	struct xpv_blk_request req = {.op = XPV_BLKIF_WRITE, .id = byte};
-	unsigned char *page = userblk_page(k->fe, 0);
-	int status = -1;
-
-	memset(page, byte, XPV_PAGE_SIZE);
-	userblk_segments(k->fe, &req, 0, 1);
-	ck_assert_int_eq(userblk_call(k->fe, 0, &req, 5000, &status), 0);
-	ck_assert_int_eq(status, 0);
-	memset(page, 0, XPV_PAGE_SIZE);
-	req.op = XPV_BLKIF_READ;
-	ck_assert_int_eq(userblk_call(k->fe, 0, &req, 5000, &status), 0);
-	ck_assert_int_eq(status, 0);
-	ck_assert_uint_eq(page[0], byte);
-	ck_assert_uint_eq(page[XPV_PAGE_SIZE - 1], byte);
-}
-
-static pid_t the_worker(void)
-{
-	pid_t pids[2];
-
-	ck_assert_uint_eq(host_workers(&host, pids, 2), 1);
-	return pids[0];
-}
-
-/* Any state but 4 would have shown by now: it is the next thing done. */
-static void stays_connected(struct vdev *d)
-{
-	for (int n = 0; n < 300; n++) {
-		ck_assert_int_eq(back_state(d), XPV_STATE_CONNECTED);
-		pause_ms(1);
-	}
-}
-
 static const int ends[] = {SIGKILL, SIGTERM};
 
 START_TEST(supervisor_is_replaced)
 {
-	struct disk k;
+	struct livedisk k;
 	pid_t worker;
 
-	disk_open(&k);
-	disk_use(&k, 1);
-	worker = the_worker();
+	livedisk_open(&k, &host, GUEST);
+	livedisk_use(&k, 1);
+	worker = host_worker(&host);
 	host_stop_xpvd(&host, ends[_i]);
 	/* Nobody minds. */
-	disk_use(&k, 2);
+	livedisk_use(&k, 2);
 	host_start_xpvd(&host);
 	stays_connected(&k.dev);
-	ck_assert_int_eq(the_worker(), worker);
-	disk_use(&k, 3);
+	ck_assert_int_eq(host_worker(&host), worker);
+	livedisk_use(&k, 3);
 	/* And it answers to the new one. */
-	disk_close(&k);
+	livedisk_close(&k);
 }
 END_TEST
 
-static bool worker_changed(void *arg)
-{
-	pid_t pid;
-
-	return host_workers(&host, &pid, 1) && pid != *(pid_t *)arg;
-}
-
 START_TEST(worker_is_replaced)
 {
-	struct disk k;
+	struct livedisk k;
 	pid_t worker;
 
-	disk_open(&k);
-	disk_use(&k, 1);
+	livedisk_open(&k, &host, GUEST);
+	livedisk_use(&k, 1);
 	for (unsigned char n = 2; n < 5; n++) {
-		worker = the_worker();
+		worker = host_worker(&host);
 		kill(worker, SIGKILL);
-		ck_assert(wait_until(worker_changed, &worker, 5000));
+		ck_assert(host_next_worker(&host, worker, 5000));
 		stays_connected(&k.dev);
-		disk_use(&k, n);
+		livedisk_use(&k, n);
 	}
-	disk_close(&k);
+	livedisk_close(&k);
 }
 END_TEST
 
 START_TEST(both_are_replaced)
 {
-	struct disk k;
+	struct livedisk k;
 	pid_t worker;
 
-	disk_open(&k);
-	disk_use(&k, 1);
-	worker = the_worker();
+	livedisk_open(&k, &host, GUEST);
+	livedisk_use(&k, 1);
+	worker = host_worker(&host);
 	host_stop_xpvd(&host, SIGKILL);
 	kill(worker, SIGKILL);
 	host_start_xpvd(&host);
-	ck_assert(wait_until(worker_changed, &worker, 5000));
+	ck_assert(host_next_worker(&host, worker, 5000));
 	stays_connected(&k.dev);
-	disk_use(&k, 2);
-	disk_close(&k);
+	livedisk_use(&k, 2);
+	livedisk_close(&k);
 }
 END_TEST
 
@@ -193,7 +106,7 @@ START_TEST(worker_is_asked_twice)
 	wait_back(&d, XPV_STATE_CLOSED);
 	front_state(&d, XPV_STATE_INITIALISING);
 	wait_back(&d, XPV_STATE_INIT_WAIT);
-	worker = the_worker();
+	worker = host_worker(&host);
 	kill(worker, SIGSTOP);
 	fake_publish(&f, &d);
 	pause_ms(300);
@@ -203,7 +116,7 @@ START_TEST(worker_is_asked_twice)
 	kill(worker, SIGCONT);
 	wait_back(&d, XPV_STATE_CONNECTED);
 	stays_connected(&d);
-	ck_assert_int_eq(the_worker(), worker);
+	ck_assert_int_eq(host_worker(&host), worker);
 	vdev_remove(&d);
 	fake_close(&f);
 }
@@ -267,59 +180,27 @@ START_TEST(only_one_supervisor)
 }
 END_TEST
 
-static void write_script(const char *path)
-{
-	FILE *file = fopen(path, "w");
-
-	ck_assert_ptr_nonnull(file);
-	fprintf(file,
-		"#!/bin/sh\necho \"$1 $vif $XENBUS_PATH\" >>%s/script-ran\n",
-		host.dir);
-	fclose(file);
-	chmod(path, 0700);
-}
-
-static bool script_ran(void *arg)
-{
-	char path[2 * HOST_PATH], line[2 * HOST_PATH] = "";
-	struct vdev *d = arg;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/script-ran", host.dir);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	fgets(line, sizeof(line), file);
-	fclose(file);
-	snprintf(path, sizeof(path), "online vif5.0 %s\n", d->back);
-	return !strcmp(line, path);
-}
-
 /* A tap that nobody is left to hold is made anew, and bridged anew. */
 START_TEST(tap_comes_back)
 {
-	char script[HOST_PATH];
 	struct vdev d;
 	struct fake f;
 	pid_t worker;
 
 	if (!host_has_taps())
 		return;
-	d = vif_add(&host, GUEST, 0, "00:16:3e:01:02:03");
-	snprintf(script, sizeof(script), "%s/script", host.dir);
-	write_script(script);
-	back_write(&d, xpv_key(XPV_KEY_SCRIPT), script);
+	d = vif_add_scripted(&host, GUEST, 0, "00:16:3e:01:02:03");
 	wait_back(&d, XPV_STATE_INIT_WAIT);
 	vdev_hotplug(&d, NULL);
 	fake_open(&f, &d);
 	fake_publish(&f, &d);
 	wait_back(&d, XPV_STATE_CONNECTED);
-	worker = the_worker();
+	worker = host_worker(&host);
 	host_stop_xpvd(&host, SIGTERM);
 	kill(worker, SIGKILL);
 	host_start_xpvd(&host);
-	ck_assert(wait_until(worker_changed, &worker, 5000));
-	ck_assert(wait_until(script_ran, &d, 5000));
+	ck_assert(host_next_worker(&host, worker, 5000));
+	ck_assert(wait_until(vif_script_ran, &d, 5000));
 	stays_connected(&d);
 	vdev_remove(&d);
 	fake_close(&f);
@@ -331,19 +212,19 @@ END_TEST
 /* A worker that dies at once and always is given up, and says so. */
 START_TEST(worker_cannot_live)
 {
-	struct disk k;
+	struct livedisk k;
 	pid_t worker;
 
-	disk_open(&k);
+	livedisk_open(&k, &host, GUEST);
 	for (int n = 0; n < 6 && back_state(&k.dev) == XPV_STATE_CONNECTED;
 	     n++) {
-		worker = the_worker();
+		worker = host_worker(&host);
 		kill(worker, SIGKILL);
-		wait_until(worker_changed, &worker, 4000);
+		host_next_worker(&host, worker, 4000);
 	}
 	wait_error(&k.dev, "died", "in a row");
 	wait_back(&k.dev, XPV_STATE_CLOSING);
-	disk_close(&k);
+	livedisk_close(&k);
 }
 END_TEST
 
@@ -351,11 +232,11 @@ START_TEST(states_toggle_at_random)
 {
 	struct vdev d[2];
 	struct fake f[2];
-	struct disk k;
+	struct livedisk k;
 	unsigned int fds;
 
 	srand(42);
-	disk_open(&k);
+	livedisk_open(&k, &host, GUEST);
 	for (int i = 0; i < 2; i++) {
 		host_domain(&host, (uint16_t)(10 + i), "t");
 		d[i] = vbd_add(&host, (uint16_t)(10 + i), XVDA, host.disk, "w");
@@ -368,7 +249,7 @@ START_TEST(states_toggle_at_random)
 	for (int n = 0; n < 10000; n++) {
 		front_state(&d[n & 1], (enum xpv_state)(rand() % 6 + 1));
 		if (n % 500 == 0)
-			disk_use(&k, (unsigned char)n);
+			livedisk_use(&k, (unsigned char)n);
 		if (n % 7 == 0)
 			pause_ms(1);
 	}
@@ -386,8 +267,8 @@ START_TEST(states_toggle_at_random)
 		vdev_remove(&d[i]);
 		fake_close(&f[i]);
 	}
-	disk_use(&k, 99);
-	disk_close(&k);
+	livedisk_use(&k, 99);
+	livedisk_close(&k);
 }
 END_TEST
 
@@ -429,11 +310,11 @@ END_TEST
 START_TEST(flood_of_states)
 {
 	unsigned long before, after;
-	struct disk k;
+	struct livedisk k;
 	char spec[HOST_PATH];
 	struct hyper *guest;
 
-	disk_open(&k);
+	livedisk_open(&k, &host, GUEST);
 	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
 	guest = hyper_open(spec, HYPER_STORE);
 	ck_assert_ptr_nonnull(guest);
@@ -446,10 +327,10 @@ START_TEST(flood_of_states)
 	}
 	after = host_rss(&host);
 	ck_assert_uint_lt(after, before + FLOOD_KIB);
-	disk_use(&k, 7);
+	livedisk_use(&k, 7);
 	ck_assert_uint_lt(host_log_lines(&host, ""), 20);
 	hyper_close(guest);
-	disk_close(&k);
+	livedisk_close(&k);
 }
 END_TEST
 

@@ -110,6 +110,24 @@ void host_setup(struct host *host)
 	host_start_xpvd(host);
 }
 
+/* As systemd does, sd_listen_fds(3). */
+static void hand_over_kept(struct host *host)
+{
+	char number[16];
+
+	if (!host->nr_kept)
+		return;
+	for (unsigned int i = 0; i < host->nr_kept; i++)
+		host->kept[i] = fcntl(host->kept[i], F_DUPFD_CLOEXEC, 100);
+	for (unsigned int i = 0; i < host->nr_kept; i++)
+		dup2(host->kept[i], 3 + (int)i);
+	snprintf(number, sizeof(number), "%u", host->nr_kept);
+	setenv("LISTEN_FDS", number, 1);
+	setenv("LISTEN_FDNAMES", host->kept_names, 1);
+	snprintf(number, sizeof(number), "%d", getpid());
+	setenv("LISTEN_PID", number, 1);
+}
+
 static void run_xpvd(struct host *host)
 {
 	char xpvd[HOST_PATH], worker[HOST_PATH], run[HOST_PATH];
@@ -121,9 +139,10 @@ static void run_xpvd(struct host *host)
 	snprintf(run, sizeof(run), "%s/run", host->dir);
 	hyper_local_spec(host->machine, 0, spec, sizeof(spec));
 	/* Taps of tests are nobody else's business. */
-	if (!host->dom0 || unshare(CLONE_NEWNET))
+	if (!host->dom0 || (!host->same_net && unshare(CLONE_NEWNET)))
 		dprintf(log, "no network namespace: %s\n", strerror(errno));
 	dup2(log, STDERR_FILENO);
+	hand_over_kept(host);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execl(xpvd, "xpvd", "--hyper", spec, "--worker", worker, "--run-dir",
 	      run, "--config", host->config,
@@ -193,6 +212,26 @@ void host_teardown(struct host *host)
 	hyper_local_destroy(host->machine);
 	close(host->alive);
 	waitpid(host->guard, NULL, 0);
+}
+
+pid_t host_worker(struct host *host)
+{
+	pid_t pids[2];
+
+	ck_assert_uint_eq(host_workers(host, pids, 2), 1);
+	return pids[0];
+}
+
+bool host_next_worker(struct host *host, pid_t old, unsigned int ms)
+{
+	pid_t pid;
+
+	while (ms--) {
+		if (host_workers(host, &pid, 1) && pid != old)
+			return true;
+		pause_ms(1);
+	}
+	return false;
 }
 
 unsigned long host_rss(struct host *host)
@@ -265,4 +304,49 @@ void host_domain(struct host *host, uint16_t domid, const char *vm)
 void host_destroy_domain(struct host *host, uint16_t domid)
 {
 	ck_assert_int_eq(hyper_local_domain_destroy(host->machine, domid), 0);
+}
+
+void stays_connected(struct vdev *d)
+{
+	for (int n = 0; n < 300; n++) {
+		ck_assert_int_eq(back_state(d), XPV_STATE_CONNECTED);
+		pause_ms(1);
+	}
+}
+
+struct vdev vif_add_scripted(struct host *host, uint16_t domid, uint32_t id,
+			     const char *mac)
+{
+	struct vdev d = vif_add(host, domid, id, mac);
+	char path[HOST_PATH];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/script", host->dir);
+	file = fopen(path, "we");
+	ck_assert_ptr_nonnull(file);
+	fprintf(file,
+		"#!/bin/sh\necho \"$1 $vif $XENBUS_PATH\" >>%s/script-ran\n",
+		host->dir);
+	fclose(file);
+	chmod(path, 0700);
+	back_write(&d, xpv_key(XPV_KEY_SCRIPT), path);
+	return d;
+}
+
+bool vif_script_ran(void *arg)
+{
+	char path[2 * HOST_PATH], line[2 * HOST_PATH] = "";
+	struct vdev *d = arg;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/script-ran", d->host->dir);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = 0;
+	fclose(file);
+	snprintf(path, sizeof(path), "online vif%u.%u %s\n", d->domid, d->id,
+		 d->back);
+	return !strcmp(line, path);
 }

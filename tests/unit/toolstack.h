@@ -38,6 +38,12 @@ struct host {
 	pid_t xpvd;
 	pid_t guard; /* ends when @alive closes, and cleans up */
 	int alive;
+	/* Descriptors that systemd kept for xpvd, and hands to the next one;
+	 * their names with colons between. */
+	int kept[16];
+	unsigned int nr_kept;
+	char kept_names[256];
+	bool same_net; /* xpvd stays in the test's network namespace */
 };
 
 /* A device, as libxl knows it. */
@@ -59,6 +65,9 @@ void host_start_xpvd(struct host *host);
 int host_stop_xpvd(struct host *host, int signal);
 /* Processes in the run directory: their number, pids in @pids. */
 unsigned int host_workers(struct host *host, pid_t *pids, unsigned int max);
+/* The only one; has another one taken its place after @ms? */
+pid_t host_worker(struct host *host);
+bool host_next_worker(struct host *host, pid_t old, unsigned int ms);
 /* Resident KiB, open descriptors of xpvd; size and lines of its log. */
 unsigned long host_rss(struct host *host);
 unsigned int host_fds(struct host *host);
@@ -78,6 +87,10 @@ struct vdev vbd_add(struct host *host, uint16_t domid, uint32_t id,
 		    const char *params, const char *mode);
 struct vdev vif_add(struct host *host, uint16_t domid, uint32_t id,
 		    const char *mac);
+/* With a script of its own. Has that been run, once, to bring its tap up? */
+struct vdev vif_add_scripted(struct host *host, uint16_t domid, uint32_t id,
+			     const char *mac);
+bool vif_script_ran(void *d);
 /* On a switch: its `bridge` and `ip`; NULL: absent. */
 struct vdev vif_add_to(struct host *host, uint16_t domid, uint32_t id,
 		       const char *mac, const char *bridge, const char *ip);
@@ -100,6 +113,8 @@ void front_state(struct vdev *d, enum xpv_state state);
 int back_state(struct vdev *d);
 /* Fails the test if that takes longer than a few seconds. */
 void wait_back(struct vdev *d, enum xpv_state state);
+/* Any other state would have shown by now: it is the next thing done. */
+void stays_connected(struct vdev *d);
 /* Wait for the `error` node, which must hold both texts, at both places. */
 void wait_error(struct vdev *d, const char *text, const char *more);
 /* True as soon as @is(@arg) is, false after @ms. */

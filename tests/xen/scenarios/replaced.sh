@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# xpvd is killed and started again under a guest that does I/O; then its worker is. The guest sees no error.
-# timeout: 150
+# xpvd is killed and started again under a guest that does I/O; then its worker is; then both make way for what is
+# installed. The guest sees no error.
+# timeout: 180
 
 [[ $back = xpv ]] || skip "about xpvd"
 make_bridge xenbr0 192.168.77.1/24
@@ -34,6 +35,15 @@ wait_until 20 other_worker "$was" || fail "no other worker"
 wait_until 20 guest_run a "ping -c 1 -W 2 192.168.77.1" || fail "no network through the other worker"
 works restarted
 assert_equal "$(states)" $'4\n4' "states"
+
+# xpvd becomes the program that is installed, the same process, and has the tap that it made
+was=$(worker) tap=$(cat "/sys/class/net/vif$id.0/ifindex")
+kill -HUP "$(cat /run/lab-xpvd.pid)"
+wait_until 20 other_worker "$was" || fail "no other worker after a reload"
+wait_until 20 guest_run a "ping -c 1 -W 2 192.168.77.1" || fail "no network after a reload"
+works reloaded
+assert_equal "$(states)" $'4\n4' "states"
+assert_equal "$(cat "/sys/class/net/vif$id.0/ifindex")" "$tap" "the tap"
 
 xl block-detach a xvda
 xl network-detach a 0
