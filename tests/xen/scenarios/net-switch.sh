@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Guests on a switch of ours: to each other, out through the uplink, and not into another VLAN.
+# Guests on a switch of ours: to each other, out through the uplink, and not into another VLAN. mtu= of its bridge.
 # timeout: 240
 
 [[ $back == xpv ]] || skip "the switch is xpvd's"
+mtu=${mtu:-9000}
 make_bridge lan 192.168.78.1/24
+ip link set lan mtu "$mtu"
 
 # on_switch NAME BRIDGE [MORE]
 on_switch() {
@@ -20,7 +22,17 @@ guest_address c eth0 192.168.78.4/24
 
 # no interface for a guest, one for all of them
 assert no_vifs
-assert_match "$(ip -o link show xpv-lan)" "master lan"
+assert_match "$(ip -o link show xpv-lan)" "mtu $mtu .*master lan"
+
+# the bridge's MTU is the guests'; the stock driver does not look
+for name in a b; do
+	assert_equal "$(xenstore-read "/local/domain/$(guest_id $name)/device/vif/0/mtu")" "$mtu" "MTU that guest $name is told"
+	# shellcheck disable=SC2154
+	[[ $front = ours ]] || guest_must $name "ip link set eth0 mtu $mtu"
+	assert_equal "$(guest_run $name 'cat /sys/class/net/eth0/mtu')" "$mtu" "MTU of guest $name"
+done
+guest_must a "ping -q -c 2 -W 5 -s $((mtu - 28)) 192.168.78.3" >/dev/null
+ping_guest 192.168.78.2 -s $((mtu - 28))
 
 guest_ping a 192.168.78.3
 for size in 0 1 1472 1473 20000; do
