@@ -4,7 +4,7 @@
 # timeout: 240
 
 [[ $back == xpv ]] || skip "the switch is xpvd's"
-mtu=${mtu:-9000}
+mtu=${mtu:-1500}
 make_bridge lan 192.168.78.1/24
 ip link set lan mtu "$mtu"
 
