@@ -230,7 +230,7 @@ lab: root deps
 # Hours. LAB_KERNELS=all: the suite names them.
 lab-full: root deps
 	@$(MAKE) --no-print-directory lab-tree LAB_KERNELS=all
-	XPV_GUEST_KERNELS="$$(tests/kernels.sh all | tr '\n' ' ')" $(LAB) --jobs $$(nproc) :full
+	XPV_GUEST_KERNELS="$$(tests/kernels.sh all | tr '\n' ' ') 686-pae" $(LAB) --jobs $$(nproc) :full
 
 lab-shell: root deps
 	@$(MAKE) --no-print-directory lab-tree
