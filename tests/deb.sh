@@ -84,7 +84,7 @@ claim stock-then in_initramfs /xen-blkfront.ko
 
 pretend_systemd
 claim upgrade install_both
-claim restarted asked 'restart xpvd'
+claim reloaded asked 'reload xpvd'
 claim not-stopped no asked '(stop|disable) xpvd'
 claim built-again test -e "$R/lib/modules/$kernel/updates/dkms/xpv-netfront.ko"
 
