@@ -71,18 +71,37 @@ static void finish(struct file *f, struct storage_io *io, int error)
 	io->done(io, error);
 }
 
+/* Bytes of the next piece are dropped, or given back to it. */
+static void take(struct storage_io *io, ssize_t bytes)
+{
+	io->iov->iov_base = (char *)io->iov->iov_base + bytes;
+	io->iov->iov_len -= (size_t)bytes;
+	io->taken += (size_t)bytes;
+}
+
 /* Drop the first @bytes bytes of what is still to be transferred. */
 static void advance(struct storage_io *io, uint64_t bytes)
 {
 	while (bytes && bytes >= io->iov->iov_len) {
 		bytes -= io->iov->iov_len;
+		take(io, -(ssize_t)io->taken);
 		io->iov++;
 		io->nr_iov--;
+		io->passed++;
 	}
-	if (bytes) {
-		io->iov->iov_base = (char *)io->iov->iov_base + bytes;
-		io->iov->iov_len -= bytes;
-	}
+	if (bytes)
+		take(io, (ssize_t)bytes);
+}
+
+/* All of it is still to be transferred. */
+static void rewind_to_start(struct storage_io *io)
+{
+	io->left = io->length;
+	if (io->taken)
+		take(io, -(ssize_t)io->taken);
+	io->iov -= io->passed;
+	io->nr_iov += io->passed;
+	io->passed = 0;
 }
 
 /* Something that was to become durable did not. */
@@ -103,19 +122,15 @@ static bool is_durable_write(const struct storage_io *io)
 	return io->durable && io->op != STORAGE_READ;
 }
 
-/* @last: bytes that came with the last of its system calls. */
-static void completed(struct file *f, struct storage_io *io, uint64_t last)
+static void completed(struct file *f, struct storage_io *io)
 {
 	if (!is_durable_write(io) || io->doubts == f->doubts) {
 		finish(f, io, 0);
-	} else if (last != io->length) {
-		/* Where its memory began is forgotten. */
-		finish(f, io, -EIO);
-	} else {
-		io->left = io->length;
-		io->doubts = f->doubts;
-		f->engine->ops->submit(f->engine, io);
+		return;
 	}
+	rewind_to_start(io);
+	io->doubts = f->doubts;
+	f->engine->ops->submit(f->engine, io);
 }
 
 static void transferred(struct file *f, struct storage_io *io, ssize_t result)
@@ -128,13 +143,12 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 		return;
 	}
 	io->left -= (uint64_t)result;
-	if (!io->left) {
-		completed(f, io, (uint64_t)result);
-		return;
-	}
 	if (io->op != STORAGE_WRITE_ZEROES)
 		advance(io, (uint64_t)result);
-	f->engine->ops->submit(f->engine, io);
+	if (io->left)
+		f->engine->ops->submit(f->engine, io);
+	else
+		completed(f, io);
 }
 
 static void flushed(struct file *f, struct storage_io *io, ssize_t result)
@@ -201,7 +215,9 @@ static bool is_full(ssize_t result)
 
 static void found_no_space(struct file *f, struct storage_io *io, int error)
 {
+	/* That may have been another one's page, but nothing of its own. */
 	f->doubts += is_durable_write(io);
+	io->doubts += is_durable_write(io);
 	if (f->config.full != STORAGE_FULL_PAUSE) {
 		finish(f, io, error);
 	} else if (f->giving_up) {
@@ -256,6 +272,8 @@ static void file_submit(struct storage *s, struct storage_io *io)
 	struct file *f = (struct file *)s;
 
 	io->left = io->length;
+	io->passed = 0;
+	io->taken = 0;
 	io->device = f->is_block;
 	io->durable = f->config.cache == STORAGE_CACHE_WRITETHROUGH;
 	/* Zeroing by a call would need a flush of its own. */

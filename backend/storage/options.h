@@ -28,8 +28,7 @@ struct disk_options {
 	bool persistent; /* grants */
 	uint32_t sector_size; /* bytes; 0: 512, or what a device demands */
 	uint32_t physical_sector_size; /* bytes; 0: the target's */
-	uint32_t
-		queues; /* a frontend takes what its guest has processors for */
+	uint32_t queues; /* offered; a frontend takes one a processor */
 	uint32_t ring_order;
 	uint32_t indirect; /* segments */
 };

@@ -49,6 +49,8 @@ struct storage_io {
 	void (*done)(struct storage_io *io, int error);
 	/* private to the storage */
 	uint64_t left; /* bytes still to do */
+	unsigned int passed; /* of iov, behind us */
+	size_t taken; /* bytes of the one that comes */
 	ssize_t attempt; /* what the last system call returned */
 	bool fallback; /* zero a range by writing to it */
 	bool durable; /* as soon as it is done */

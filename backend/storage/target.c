@@ -17,6 +17,9 @@
 
 #define SECTOR 512u
 #define PAGE   4096u
+/* O_NONBLOCK: not to hang should it have become a FIFO, nor move a drive's
+ * tray. */
+#define OPEN_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
 static int fail(struct reason *why, const char *path, int err, const char *what)
 {
@@ -50,7 +53,7 @@ static int check_kind(const struct stat *st, const char *path,
 static int open_path(const char *path, bool read_only, bool direct,
 		     struct reason *why)
 {
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
+	int flags = OPEN_FLAGS | (read_only ? O_RDONLY : O_RDWR);
 	struct stat st;
 	int fd, err;
 
@@ -59,8 +62,7 @@ static int open_path(const char *path, bool read_only, bool direct,
 	err = check_kind(&st, path, why);
 	if (err)
 		return err;
-	/* Not to hang should it have become a FIFO meanwhile. */
-	fd = open(path, flags | O_NONBLOCK | (direct ? O_DIRECT : 0));
+	fd = open(path, flags | (direct ? O_DIRECT : 0));
 	if (fd >= 0)
 		return fd;
 	err = errno;
@@ -165,15 +167,24 @@ static int look_at_device(struct target *t, const struct stat *st)
 	return 0;
 }
 
+/* Means nothing to a file or disk; is for the open alone. */
+static void drop_nonblock(int fd)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
 /* Not by its path, which may be another file's by now. */
 static int open_twin(struct target *t, const char *path, struct reason *why)
 {
-	int flags = t->read_only ? O_RDONLY : O_RDWR;
+	int flags = OPEN_FLAGS | (t->read_only ? O_RDONLY : O_RDWR);
 	char link[32];
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", t->fd);
-	t->twin = open(link, flags | O_CLOEXEC | (t->direct ? O_DIRECT : 0));
-	return t->twin < 0 ? fail(why, path, errno, strerror(errno)) : 0;
+	t->twin = open(link, flags | (t->direct ? O_DIRECT : 0));
+	if (t->twin < 0)
+		return fail(why, path, errno, strerror(errno));
+	drop_nonblock(t->twin);
+	return 0;
 }
 
 static int look(struct target *t, const char *path, struct reason *why)
@@ -186,8 +197,7 @@ static int look(struct target *t, const char *path, struct reason *why)
 	err = check_kind(&st, path, why);
 	if (err)
 		return err;
-	/* Means nothing to a file or disk; was for the open alone. */
-	fcntl(t->fd, F_SETFL, fcntl(t->fd, F_GETFL) & ~O_NONBLOCK);
+	drop_nonblock(t->fd);
 	if (S_ISBLK(st.st_mode)) {
 		err = look_at_device(t, &st);
 		if (err)

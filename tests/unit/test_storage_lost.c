@@ -75,13 +75,13 @@ END_TEST
 
 /*
  * One of those under way fails, and another one's page may have been what was
- * lost, for the kernel says it once: that is written again, if all of it went
- * at once. What comes later is not in doubt.
+ * lost, for the kernel says it once: that is written again, all of it. What
+ * comes later is not in doubt.
  */
 START_TEST(writethrough_loses)
 {
-	static const ssize_t answers[] = {4096, -EIO, 4096, 4096,
-					  1024, 4096, 3072, 4096};
+	static const ssize_t answers[] = {4096, -EIO, 4096, 4096, 1024,
+					  4096, 3072, 4096, 4096};
 	struct store_request r[4];
 
 	store.config.cache = STORAGE_CACHE_WRITETHROUGH;
@@ -98,10 +98,12 @@ START_TEST(writethrough_loses)
 	ck_assert_uint_eq(store.script.seen[5].length, 4096);
 	ck_assert_int_eq(store.script.seen[5].flags, RWF_DSYNC);
 	ck_assert_int_eq(store.results[2], 0);
-	ck_assert_int_eq(store.results[3], -EIO);
+	ck_assert_uint_eq(store.script.seen[7].offset, 12288);
+	ck_assert_uint_eq(store.script.seen[7].length, 4096);
+	ck_assert_int_eq(store.results[3], 0);
 	ck_assert_int_eq(store_call(STORAGE_FLUSH, 0, NULL, 0), -EIO);
 	ck_assert_int_eq(store_call(STORAGE_WRITE, 0, store.out, 4096), 0);
-	ck_assert_uint_eq(store.script.nr_seen, 8);
+	ck_assert_uint_eq(store.script.nr_seen, 9);
 	ck_assert_uint_eq(store.nr_changes, 1);
 	ck_assert_int_eq(store.health.flush_error, -EIO);
 }
@@ -124,6 +126,65 @@ START_TEST(writethrough_is_full)
 	ck_assert_uint_eq(store.script.seen[2].offset, 4096);
 	ck_assert_int_eq(store_call(STORAGE_FLUSH, 0, NULL, 0), 0);
 	ck_assert_uint_eq(store.script.nr_seen, 4);
+}
+END_TEST
+
+/* Half of a write fits, and the rest does later: nothing of it was lost. */
+START_TEST(writethrough_waits)
+{
+	static const ssize_t answers[] = {4096, -ENOSPC, 4096};
+
+	store.config.cache = STORAGE_CACHE_WRITETHROUGH;
+	store_answer(answers);
+	ck_assert_int_eq(store_call(STORAGE_WRITE, 0, store.out, 8192), 0);
+	ck_assert_uint_eq(store.script.nr_seen, 3);
+	ck_assert_uint_eq(store.script.seen[2].offset, 4096);
+	ck_assert_int_eq(store.health.flush_error, 0);
+}
+END_TEST
+
+/* Three pieces in place of one. */
+static void split(struct store_request *r)
+{
+	char *buf = r->iov[0].iov_base;
+	size_t length = r->iov[0].iov_len;
+
+	r->iov[0].iov_len = 2000;
+	r->iov[1] = (struct iovec){buf + 2000, 4000};
+	r->iov[2] = (struct iovec){buf + 6000, length - 6000};
+	r->io.nr_iov = 3;
+}
+
+/*
+ * Two of them, and each may have been told of the other's page: both are
+ * written again, from wherever in their memory they had come to.
+ */
+START_TEST(writethrough_waits_for_two)
+{
+	static const ssize_t answers[] = {5000, 4096, -ENOSPC, -ENOSPC,
+					  3192, 8192, 4096,    8192};
+	struct store_request r[2];
+	struct iovec before[4];
+
+	store.config.cache = STORAGE_CACHE_WRITETHROUGH;
+	store_answer(answers);
+	store_submit(&r[0], STORAGE_WRITE, 0, store.out, 8192);
+	store_submit(&r[1], STORAGE_WRITE, 8192, store.out, 8192);
+	split(&r[0]);
+	memcpy(before, r[0].iov, sizeof(before));
+	store_wait(2);
+	ck_assert_int_eq(store.results[0], 0);
+	ck_assert_int_eq(store.results[1], 0);
+	ck_assert_uint_eq(store.script.nr_seen, 8);
+	for (int i = 5; i < 8; i += 2) {
+		ck_assert_uint_eq(store.script.seen[i].offset,
+				  i == 5 ? 0 : 8192);
+		ck_assert_uint_eq(store.script.seen[i].length, 8192);
+		ck_assert_uint_eq(store.script.seen[i].nr_iov, i == 5 ? 3 : 1);
+	}
+	/* Each piece as it was given. */
+	ck_assert_mem_eq(before, r[0].iov, 3 * sizeof(before[0]));
+	ck_assert_int_eq(store_call(STORAGE_FLUSH, 0, NULL, 0), 0);
 }
 END_TEST
 
@@ -280,6 +341,8 @@ Suite *storage_lost_suite(void)
 	tcase_add_test(c, writethrough);
 	tcase_add_test(c, writethrough_loses);
 	tcase_add_test(c, writethrough_is_full);
+	tcase_add_test(c, writethrough_waits);
+	tcase_add_test(c, writethrough_waits_for_two);
 	tcase_add_test(c, unsafe);
 	tcase_add_test(c, full_waits);
 	tcase_add_test(c, full_gives_up);

@@ -5,20 +5,25 @@
 # What the guest shows must be what both ends can, and data must come through in every way of I/O.
 # timeout: 300
 
-vcpus=${vcpus:-4} queues=${queues:-4} indirect=${indirect:-256} order=${order:-0}
-persistent=${persistent:-Y} trusted=${trusted:-Y} poll=${poll:-0}
-size=64
+case $front in
+ours) module=xpv_blkfront words="xpv_blkfront.poll_queues=${poll:=0}" ;;
+stock) module=xen_blkfront words='' poll=0 ;;
+esac
+# what ours does unasked; it is asked for the rest alone, the stock one for everything
+usual() { : "${queues:=4}" "${indirect:=256}" "${order:=0}" "${persistent:=Y}" "${trusted:=Y}"; }
+[[ $front = ours ]] || usual
+for wish in queues:max_queues indirect:max_indirect_segments order:max_ring_page_order \
+	persistent:feature_persistent trusted:trusted; do
+	name=${wish%:*}
+	[[ ! -v $name ]] || words+=" $module.${wish#*:}=${!name}"
+done
+usual
+vcpus=${vcpus:-4} size=64
 
 # The emulated dom0 has one processor, for which the stock backend would offer one ring.
 disk=$(mkdisk one $size)
 disk_offer $((queues + poll)) $((indirect > 256 ? indirect : 256)) 1
 
-case $front in
-ours) module=xpv_blkfront words="xpv_blkfront.poll_queues=$poll " ;;
-stock) module=xen_blkfront words='' poll=0 ;;
-esac
-words+="$module.max_queues=$queues $module.max_indirect_segments=$indirect $module.max_ring_page_order=$order"
-words+=" $module.feature_persistent=$persistent $module.trusted=$trusted"
 guest_create a --vcpus "$vcpus" --disk "$disk" --append "$words"
 
 # ---- what was agreed
