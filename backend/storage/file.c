@@ -8,7 +8,7 @@
  *   on every flush fails, for as long as the file is open.
  * - So it is with a write that is to be durable at once. Whose page was lost
  *   the kernel says to whoever asks first, and to nobody else: what was under
- *   way at that time is written once more.
+ *   way at that time is written once more, see settle.h.
  * - A write for which there is no space waits for it, unless it is to fail.
  * - A discard may be of the whole disk, and is done in pieces, one at a time:
  *   nobody has to wait for all of it, nor the end of the disk.
@@ -25,6 +25,7 @@
 
 #include "../reason.h"
 #include "../worker/log.h"
+#include "settle.h"
 #include "space.h"
 
 struct file {
@@ -34,7 +35,8 @@ struct file {
 	bool is_block;
 	struct storage_config config;
 	struct storage_health health; /* flush_error: latched */
-	unsigned int doubts; /* durable writes that failed */
+	unsigned int doubts; /* flushes and durable writes that failed */
+	struct settle settle;
 	bool giving_up; /* nothing waits for space */
 	struct space space;
 	struct storage_queue discards; /* that have pieces to be done */
@@ -117,29 +119,62 @@ static void lost(struct file *f, int error)
 	tell(f);
 }
 
-static bool is_durable_write(const struct storage_io *io)
+static bool grows(const struct storage_io *io)
 {
-	return io->durable && io->op != STORAGE_READ;
+	return io->op == STORAGE_WRITE || io->op == STORAGE_WRITE_ZEROES;
 }
 
-static void completed(struct file *f, struct storage_io *io)
+/* Might it be told of a page that was lost? */
+static bool may_hear(const struct storage_io *io)
 {
-	if (!is_durable_write(io) || io->doubts == f->doubts) {
-		finish(f, io, 0);
-		return;
-	}
-	rewind_to_start(io);
-	io->doubts = f->doubts;
+	return io->op == STORAGE_FLUSH || (io->durable && grows(io));
+}
+
+static void start(struct file *f, struct storage_io *io)
+{
+	if (may_hear(io))
+		settle_begin(&f->settle, io);
 	f->engine->ops->submit(f->engine, io);
+}
+
+/* Whatever it says of others has been counted. */
+static void fail(struct file *f, struct storage_io *io, int error)
+{
+	if (may_hear(io))
+		settle_bad(&f->settle, io);
+	finish(f, io, error);
+}
+
+static void succeed(struct file *f, struct storage_io *io)
+{
+	if (may_hear(io))
+		settle_good(&f->settle, io);
+	else
+		finish(f, io, 0);
+}
+
+static void settled(void *owner, struct storage_io *io)
+{
+	struct file *f = owner;
+
+	if (io->op == STORAGE_FLUSH) {
+		finish(f, io, f->health.flush_error);
+	} else if (io->doubts == f->doubts) {
+		finish(f, io, 0);
+	} else {
+		rewind_to_start(io);
+		io->doubts = f->doubts;
+		start(f, io);
+	}
 }
 
 static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 {
 	if (result <= 0) {
-		if (result && is_durable_write(io))
+		if (result && may_hear(io))
 			lost(f, (int)result);
 		/* 0: the end of the file, where there should be data. */
-		finish(f, io, result ? (int)result : -EIO);
+		fail(f, io, result ? (int)result : -EIO);
 		return;
 	}
 	io->left -= (uint64_t)result;
@@ -148,14 +183,17 @@ static void transferred(struct file *f, struct storage_io *io, ssize_t result)
 	if (io->left)
 		f->engine->ops->submit(f->engine, io);
 	else
-		completed(f, io);
+		succeed(f, io);
 }
 
 static void flushed(struct file *f, struct storage_io *io, ssize_t result)
 {
-	if (result < 0)
+	if (result < 0) {
 		lost(f, (int)result);
-	finish(f, io, f->health.flush_error);
+		fail(f, io, f->health.flush_error);
+	} else {
+		succeed(f, io);
+	}
 }
 
 static void zeroed(struct file *f, struct storage_io *io, ssize_t result)
@@ -216,21 +254,20 @@ static bool is_full(ssize_t result)
 static void found_no_space(struct file *f, struct storage_io *io, int error)
 {
 	/* That may have been another one's page, but nothing of its own. */
-	f->doubts += is_durable_write(io);
-	io->doubts += is_durable_write(io);
+	if (may_hear(io)) {
+		f->doubts++;
+		io->doubts++;
+	}
 	if (f->config.full != STORAGE_FULL_PAUSE) {
-		finish(f, io, error);
+		fail(f, io, error);
 	} else if (f->giving_up) {
-		finish(f, io, -ECANCELED);
+		fail(f, io, -ECANCELED);
 	} else {
+		if (may_hear(io))
+			settle_bad(&f->settle, io);
 		space_wait(&f->space, io);
 		set_waiting(f, error);
 	}
-}
-
-static bool grows(const struct storage_io *io)
-{
-	return io->op == STORAGE_WRITE || io->op == STORAGE_WRITE_ZEROES;
 }
 
 static void file_finished(void *owner, struct storage_io *io, ssize_t result)
@@ -338,7 +375,7 @@ static bool file_kick(struct storage *s)
 		} else if (io->op == STORAGE_DISCARD) {
 			STAILQ_INSERT_TAIL(&f->discards, io, next);
 		} else {
-			f->engine->ops->submit(f->engine, io);
+			start(f, io);
 		}
 	}
 	if (f->giving_up)
@@ -416,6 +453,7 @@ struct storage *storage_file_over(struct loop *loop, struct engine *engine,
 	f->config = *config;
 	f->health.flush_error = config->flush_error;
 	space_init(&f->space, loop);
+	settle_init(&f->settle, settled, f);
 	f->is_block = S_ISBLK(st.st_mode);
 	STAILQ_INIT(&f->discards);
 	STAILQ_INIT(&f->queue);

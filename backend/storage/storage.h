@@ -55,6 +55,7 @@ struct storage_io {
 	bool fallback; /* zero a range by writing to it */
 	bool durable; /* as soon as it is done */
 	unsigned int doubts; /* of the file when this was submitted */
+	unsigned int period; /* see settle.h */
 	bool device; /* goes to a block device */
 	bool held; /* has waited for space */
 	STAILQ_ENTRY(storage_io) next;

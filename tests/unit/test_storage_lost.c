@@ -81,7 +81,7 @@ END_TEST
 START_TEST(writethrough_loses)
 {
 	static const ssize_t answers[] = {4096, -EIO, 4096, 4096, 1024,
-					  4096, 3072, 4096, 4096};
+					  3072, 4096, 4096, 4096};
 	struct store_request r[4];
 
 	store.config.cache = STORAGE_CACHE_WRITETHROUGH;
@@ -94,9 +94,9 @@ START_TEST(writethrough_loses)
 	store_wait(4);
 	ck_assert_int_eq(store.results[0], -EIO);
 	ck_assert_int_eq(store.results[1], 0); /* the read */
-	ck_assert_uint_eq(store.script.seen[5].offset, 4096);
-	ck_assert_uint_eq(store.script.seen[5].length, 4096);
-	ck_assert_int_eq(store.script.seen[5].flags, RWF_DSYNC);
+	ck_assert_uint_eq(store.script.seen[6].offset, 4096);
+	ck_assert_uint_eq(store.script.seen[6].length, 4096);
+	ck_assert_int_eq(store.script.seen[6].flags, RWF_DSYNC);
 	ck_assert_int_eq(store.results[2], 0);
 	ck_assert_uint_eq(store.script.seen[7].offset, 12288);
 	ck_assert_uint_eq(store.script.seen[7].length, 4096);
@@ -106,6 +106,43 @@ START_TEST(writethrough_loses)
 	ck_assert_uint_eq(store.script.nr_seen, 9);
 	ck_assert_uint_eq(store.nr_changes, 1);
 	ck_assert_int_eq(store.health.flush_error, -EIO);
+}
+END_TEST
+
+/* The one whose page it was is heard of before the one that was told. */
+START_TEST(good_before_bad)
+{
+	static const ssize_t answers[] = {4096, -EIO, 4096, 4096, 4096};
+	struct store_request r[2];
+
+	store.config.cache = STORAGE_CACHE_WRITETHROUGH;
+	store_answer(answers);
+	store_submit(&r[0], STORAGE_WRITE, 0, store.out, 4096);
+	store_submit(&r[1], STORAGE_WRITE, 4096, store.out, 4096);
+	store_wait(2);
+	ck_assert_int_eq(store.results[0], -EIO);
+	ck_assert_int_eq(store.results[1], 0);
+	ck_assert_uint_eq(store.script.seen[2].offset, 0);
+	ck_assert_uint_eq(store.script.nr_seen, 3);
+	/* Nothing is in doubt any more: no other has failed since. */
+	store_submit(&r[0], STORAGE_WRITE, 0, store.out, 4096);
+	store_submit(&r[1], STORAGE_WRITE, 4096, store.out, 4096);
+	store_wait(2);
+	ck_assert_uint_eq(store.script.nr_seen, 5);
+}
+END_TEST
+
+START_TEST(good_flush_before_bad)
+{
+	static const ssize_t answers[] = {0, -EIO};
+	struct store_request r[2];
+
+	store_answer(answers);
+	store_submit(&r[0], STORAGE_FLUSH, 0, NULL, 0);
+	store_submit(&r[1], STORAGE_FLUSH, 0, NULL, 0);
+	store_wait(2);
+	ck_assert_int_eq(store.results[0], -EIO);
+	ck_assert_int_eq(store.results[1], -EIO);
 }
 END_TEST
 
@@ -340,6 +377,8 @@ Suite *storage_lost_suite(void)
 	tcase_add_test(c, flush_failed_before);
 	tcase_add_test(c, writethrough);
 	tcase_add_test(c, writethrough_loses);
+	tcase_add_test(c, good_before_bad);
+	tcase_add_test(c, good_flush_before_bad);
 	tcase_add_test(c, writethrough_is_full);
 	tcase_add_test(c, writethrough_waits);
 	tcase_add_test(c, writethrough_waits_for_two);
