@@ -188,6 +188,8 @@ void device_free(struct device *dev)
 
 	unwatch_front(dev);
 	dev->class->release(dev);
+	if (dev->guest)
+		LIST_REMOVE(dev, of_guest);
 	if (dev->scheduled)
 		TAILQ_REMOVE(&sv->pending, dev, pending);
 	HASH_DEL(sv->devices, dev);

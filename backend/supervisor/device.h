@@ -70,6 +70,7 @@ struct device {
 	LIST_ENTRY(device) of_guest;
 	enum device_phase phase;
 	enum ipc_type asked; /* request to be answered, or IPC_NONE */
+	bool served; /* a worker has had the frontend's rings, see below */
 
 	struct log_budget budget;
 	bool scheduled;
@@ -82,6 +83,13 @@ struct device {
 		struct uplink uplink;
 	};
 };
+
+/* The rings that are to be connected are in use: a worker before had them. */
+static inline bool device_resumes(const struct device *dev)
+{
+	return dev->served || dev->own == XPV_STATE_CONNECTED ||
+	       dev->own == XPV_STATE_RECONFIGURED;
+}
 
 /*
  * What differs between block and net. Functions that take a reason return as

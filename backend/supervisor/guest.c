@@ -180,6 +180,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t events,
 	if (told) {
 		log_daemon(LOG_INFO, "worker %d of domain %u has made way", pid,
 			   g->domid);
+		devices_schedule_guest(g->sv, g->domid);
 	} else {
 		log_death(g, known, status);
 		count_death(g);
@@ -344,6 +345,13 @@ static struct guest *guest_get(struct supervisor *sv, uint32_t domid)
 		return guest_new(sv, domid, vm);
 	free(vm);
 	return g;
+}
+
+bool guest_makes_way(struct supervisor *sv, uint32_t domid)
+{
+	struct guest *g = find(sv, domid);
+
+	return g && g->running && g->process.sock < 0;
 }
 
 int guest_ask(struct device *dev, enum ipc_type type, struct ipc_msg *msg,

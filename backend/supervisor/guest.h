@@ -21,6 +21,11 @@ void guests_fini(struct supervisor *sv);
  */
 int guest_ask(struct device *dev, enum ipc_type type, struct ipc_msg *msg,
 	      const int *fds, unsigned int nr_fds);
+/*
+ * Its worker has been told to end and cannot be talked to any more: the
+ * devices are scheduled when it is gone.
+ */
+bool guest_makes_way(struct supervisor *sv, uint32_t domid);
 /* A device just found: is there a worker of old that may know it? */
 void guest_adopt_device(struct device *dev);
 /* The worker knows nothing of it any more: PHASE_IDLE. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -153,6 +154,9 @@ static int serve(struct supervisor *sv)
 	struct reason why;
 	int err = watch_signals(sv);
 
+	/* Children that ended while we became another program. */
+	while (sv->renew && waitpid(-1, NULL, WNOHANG) > 0)
+		;
 	if (err >= 0)
 		err = keep_init(sv);
 	if (err >= 0)

@@ -40,6 +40,8 @@ static void change(struct device *dev, enum xpv_state next,
 		return;
 	}
 	dev->doubted = false;
+	if (next != XPV_STATE_CONNECTED && next != XPV_STATE_RECONFIGURED)
+		dev->served = false;
 	if (next == XPV_STATE_CONNECTED)
 		device_log(dev, LOG_INFO, "connected");
 	device_schedule(dev);
@@ -97,8 +99,12 @@ static void attach(struct device *dev)
 	struct ipc_msg msg = {0};
 	int fds[IPC_MAX_FDS];
 	unsigned int nr_fds = 0;
-	int err = dev->class->attach(dev, &msg, fds, &nr_fds, &dev->why);
+	int err;
 
+	/* What that one has nobody else can have; its end is not far. */
+	if (guest_makes_way(dev->sv, dev->key.domid))
+		return;
+	err = dev->class->attach(dev, &msg, fds, &nr_fds, &dev->why);
 	if (good(dev, err))
 		ask(dev, IPC_ATTACH, &msg, fds, nr_fds);
 }
@@ -173,15 +179,6 @@ static bool refresh(struct device *dev)
 	return todo != 0;
 }
 
-/* The frontend is told when the worker has followed. */
-static void reconfigure(struct device *dev)
-{
-	if (dev->phase != PHASE_CONNECTED)
-		connect_rings(dev);
-	else if (!refresh(dev) && dev->own != XPV_STATE_RECONFIGURED)
-		change(dev, XPV_STATE_RECONFIGURED, NULL);
-}
-
 /* As far up as it goes now: attached, connected, state 4. */
 static void bring_up(struct device *dev)
 {
@@ -202,6 +199,15 @@ static void bring_up(struct device *dev)
 	ready = dev->class->settled(dev, &dev->why);
 	if (good(dev, ready) && ready)
 		change(dev, XPV_STATE_CONNECTED, dev->class->publish);
+}
+
+/* The frontend is told when the worker has followed. */
+static void reconfigure(struct device *dev)
+{
+	if (dev->phase != PHASE_CONNECTED)
+		bring_up(dev);
+	else if (!refresh(dev) && dev->own != XPV_STATE_RECONFIGURED)
+		change(dev, XPV_STATE_RECONFIGURED, NULL);
 }
 
 /*
@@ -390,6 +396,7 @@ static void connected(struct device *dev, const struct ipc_reply *reply)
 
 	if (!reply->error || (adopted && reply->error == -EBUSY)) {
 		dev->phase = PHASE_CONNECTED;
+		dev->served = true;
 	} else if (adopted && reply->error == -ENODEV) {
 		guest_drop_device(dev);
 	} else {
@@ -403,6 +410,7 @@ static void broken(struct device *dev, const struct ipc_reply *reply)
 	if (dev->phase == PHASE_IDLE)
 		return;
 	dev->phase = PHASE_ATTACHED;
+	dev->served = false;
 	dev->why = (struct reason){""};
 	memcpy(dev->why.text, reply->text, sizeof(dev->why.text) - 1);
 	if (!device_read(dev))
@@ -448,6 +456,7 @@ void device_answer(struct device *dev, const struct ipc_msg *msg)
 		break;
 	case IPC_DISCONNECT:
 		dev->phase = PHASE_ATTACHED;
+		dev->served = false;
 		if (reply->error == -ENODEV)
 			guest_drop_device(dev);
 		break;

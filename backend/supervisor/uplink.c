@@ -44,10 +44,7 @@ static int make_tap(struct device *dev, const char *switch_name,
 	char *name = dev->uplink.tap;
 	int err;
 
-	snprintf(name, sizeof(dev->uplink.tap), UPLINK_NAME, switch_name);
 	spec.name = name;
-	if (keep_take(dev->sv, name, &dev->uplink.fd, 1))
-		return 0;
 	err = tap_make(&spec, &dev->uplink.fd, why);
 	if (err) {
 		dev->uplink.fd = 0;
@@ -60,6 +57,15 @@ static int make_tap(struct device *dev, const char *switch_name,
 	return 0;
 }
 
+/* That of an xpvd before us, if it was handed to us. */
+static void claim_tap(struct uplink *u, struct supervisor *sv)
+{
+	if (u->fd)
+		return;
+	snprintf(u->tap, sizeof(u->tap), UPLINK_NAME, lan_name(u->port.lan));
+	keep_take(sv, u->tap, &u->fd, 1);
+}
+
 /* ---- as a device ---- */
 
 static void attach(struct device *dev)
@@ -67,8 +73,11 @@ static void attach(struct device *dev)
 	struct uplink *u = &dev->uplink;
 	const char *name = lan_name(u->port.lan);
 	struct ipc_msg msg = {0};
-	int err = u->fd ? 0 : make_tap(dev, name, &dev->why);
+	int err;
 
+	if (guest_makes_way(dev->sv, dev->key.domid))
+		return;
+	err = u->fd ? 0 : make_tap(dev, name, &dev->why);
 	if (!err)
 		err = guest_ask(dev, IPC_ATTACH, &msg, &u->fd, 1);
 	if (err == -EAGAIN)
@@ -142,6 +151,7 @@ static void uplink_step(struct device *dev)
 		join(dev, lan);
 	if (!port->lan)
 		return;
+	claim_tap(&dev->uplink, dev->sv);
 	/* Its end, too, has to be told to the others. */
 	tend(dev);
 	if (dev->phase == PHASE_IDLE && dev->asked == IPC_NONE)

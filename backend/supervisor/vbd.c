@@ -140,8 +140,8 @@ static int vbd_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 	a->full = (uint8_t)vbd->options.full;
 	a->engine = (uint8_t)vbd->options.engine;
 	snprintf(a->target, sizeof(a->target), "%s", vbd->path);
-	vbd->twin = !vbd->twin;
-	fds[0] = vbd->twin ? d->target.twin : d->target.fd;
+	vbd->given_twin = !vbd->had_twin;
+	fds[0] = vbd->given_twin ? d->target.twin : d->target.fd;
 	fds[1] = vbd->legacy;
 	*nr_fds = 2;
 	return 0;
@@ -393,8 +393,10 @@ static int vbd_connect(struct device *dev, struct ipc_msg *msg,
 			       &c->persistent, why);
 	if (err)
 		return err;
+	/* Only who is connected hears of anything. */
+	dev->vbd.had_twin = dev->vbd.given_twin;
 	c->persistent &= offer.persistent;
-	c->resumed = dev->own == XPV_STATE_CONNECTED;
+	c->resumed = device_resumes(dev);
 	c->ring_order = (uint8_t)order;
 	c->nr_queues = (uint8_t)queues;
 	return read_queues(dev, c, why);

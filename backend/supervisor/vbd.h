@@ -26,7 +26,8 @@ struct vbd {
 	struct disk_options options; /* the host's, and on top the target's */
 	bool open; /* disk.target.fd is ours, until release */
 	struct disk disk;
-	bool twin; /* is what the last worker has of it */
+	/* The last worker to be attached, and to be connected, has its twin. */
+	bool given_twin, had_twin;
 	bool discard; /* offered to the guest */
 	char path[IPC_TEXT]; /* for the log, cut */
 	struct disk_errand *errand; /* under way for us */

@@ -58,23 +58,26 @@ static void tap_name(const struct device *dev, char *name, size_t size)
 	snprintf(name, size, "vif%u.%u", dev->key.domid, dev->key.handle);
 }
 
-/* The tap of an xpvd before us, if it was handed to us. */
-static int claim_tap(struct device *dev, struct reason *why)
+/*
+ * The tap of an xpvd before us, if it was handed to us, in whatever state the
+ * device is: what nobody wants is thrown away.
+ */
+static void claim_tap(struct device *dev)
 {
 	struct vif *vif = &dev->vif;
+	struct reason ignored;
+	uint32_t mtu;
 	char name[32];
-	int err = 0;
 
-	if (vif->nr_fds)
-		return 0;
+	if (vif->nr_fds || TAILQ_EMPTY(&dev->sv->kept))
+		return;
+	/* Followed already, or overruled since. */
+	if (vif_read_mac(dev, &ignored) || vif_read_mtu(dev, &mtu, &ignored))
+		return;
 	tap_name(dev, name, sizeof(name));
 	vif->nr_fds = keep_take(dev->sv, name, vif->fds, IPC_MAX_QUEUES);
 	if (vif->nr_fds)
-		err = vif_read_mac(dev, why);
-	/* Followed already, or overruled since. */
-	if (vif->nr_fds && !err)
-		err = vif_read_mtu(dev, &vif->mtu, why);
-	return err;
+		vif->mtu = mtu;
 }
 
 static int make_tap(struct device *dev, struct reason *why)
@@ -101,15 +104,14 @@ static int make_tap(struct device *dev, struct reason *why)
 /* Before state 2: then the toolstack runs the hotplug script. */
 static int vif_prepare(struct device *dev, struct reason *why)
 {
-	int err, on_lan = vif_join_lan(dev, why);
+	int on_lan = vif_join_lan(dev, why);
 
 	if (on_lan < 0)
 		return on_lan;
 	/* What vif-bridge would do. */
 	if (on_lan)
 		return vif_follow_mtu(dev, why);
-	err = claim_tap(dev, why);
-	return err || dev->vif.nr_fds ? err : make_tap(dev, why);
+	return dev->vif.nr_fds ? 0 : make_tap(dev, why);
 }
 
 /*
@@ -183,9 +185,7 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		add_files(dev, a, fds, nr_fds);
 		return 0;
 	}
-	err = on_lan ? on_lan : claim_tap(dev, why);
-	if (!err && !dev->vif.nr_fds)
-		err = make_tap_again(dev, why);
+	err = on_lan || dev->vif.nr_fds ? on_lan : make_tap_again(dev, why);
 	if (err)
 		return err;
 	memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
@@ -281,13 +281,10 @@ static int vif_connect(struct device *dev, struct ipc_msg *msg,
 	int err = vif_read_connect(dev, &msg->vif_connect, why);
 	struct reason tap;
 
-	/* A worker that is connected has one already. */
-	if (!err)
-		err = claim_tap(dev, why);
 	if (!err && dev->vif.nr_fds &&
 	    tap_share(dev->vif.fds[0], msg->vif_connect.nr_queues, &tap))
 		device_log(dev, LOG_WARNING, "%.250s", tap.text);
-	msg->vif_connect.resumed = dev->own == XPV_STATE_CONNECTED;
+	msg->vif_connect.resumed = device_resumes(dev);
 	dev->vif.sg = msg->vif_connect.sg;
 	/* A worker that has been connected before us may have others. */
 	dev->vif.tuned = false;
@@ -312,6 +309,13 @@ static int vif_refresh(struct device *dev, struct ipc_msg *msg,
 	return 1;
 }
 
+static int vif_tend(struct device *dev, struct ipc_msg *msg, int *fds,
+		    unsigned int *nr_fds)
+{
+	claim_tap(dev);
+	return vif_tend_lan(dev, msg, fds, nr_fds);
+}
+
 static const enum xpv_key watched[] = {
 	XPV_KEY_REQUEST_MCAST,
 	XPV_KEY_XDP_HEADROOM,
@@ -330,7 +334,7 @@ const struct device_class vif_class = {
 	.publish = vif_publish,
 	.refresh = vif_refresh,
 	.front_keys = watched,
-	.tend = vif_tend_lan,
+	.tend = vif_tend,
 	.answered = vif_answered,
 	.release = vif_release,
 };

@@ -15,6 +15,7 @@
 
 /* Without feature-sg a frame has one page, and no more than this in it. */
 #define MTU_WITHOUT_SG 1500u
+#define MTU_MIN	       68u /* of IPv4 */
 #define MTU_MAX	       (XPV_NETIF_MAX_PACKET - XPV_NETIF_MIN_PACKET)
 
 int vif_read_mtu(struct device *dev, uint32_t *mtu, struct reason *why)
@@ -90,8 +91,9 @@ static int follow_on_lan(struct device *dev, uint32_t key, struct reason *why)
 	char expected[32], value[16];
 	uint32_t want = key;
 
-	if (key > MTU_MAX) {
-		snprintf(expected, sizeof(expected), "68 to %u", MTU_MAX);
+	if (key && (key < MTU_MIN || key > MTU_MAX)) {
+		snprintf(expected, sizeof(expected), "%u to %u", MTU_MIN,
+			 MTU_MAX);
 		snprintf(value, sizeof(value), "%u", key);
 		key_complain(why, dev->back, XPV_KEY_MTU, value, expected);
 		return -EINVAL;

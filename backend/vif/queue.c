@@ -265,6 +265,7 @@ void vif_queue_disconnect(struct vif_queue *q)
 	if (!q->connected)
 		return;
 	q->connected = false;
+	memset(&q->cut, 0, sizeof(q->cut));
 	loop_work_del(q->vif->worker->loop, &q->work);
 	if (q->lan)
 		vif_lan_stop(q->lan);

@@ -102,6 +102,33 @@ START_TEST(worker_is_stuck)
 }
 END_TEST
 
+/* The guest goes on as well: with the NIC's features, or without the NIC. */
+START_TEST(guest_acts_meanwhile)
+{
+	pid_t worker = host_worker(&host);
+
+	if (!nic.host)
+		return;
+	kill(worker, SIGSTOP);
+	reload();
+	pause_ms(300);
+	if (_i) {
+		vdev_delete(&nic);
+		nic.host = NULL;
+	} else {
+		front_state(&nic, XPV_STATE_RECONFIGURING);
+	}
+	ck_assert(host_next_worker(&host, worker, 5000));
+	livedisk_use(&disk, 2);
+	stays_connected(&disk.dev);
+	if (!_i) {
+		wait_back(&nic, XPV_STATE_RECONFIGURED);
+		front_state(&nic, XPV_STATE_CONNECTED);
+		wait_back(&nic, XPV_STATE_CONNECTED);
+	}
+}
+END_TEST
+
 /* The one that comes would not start. */
 START_TEST(bad_configuration)
 {
@@ -120,15 +147,34 @@ START_TEST(bad_configuration)
 }
 END_TEST
 
-/* A worker of another version does not understand a word. */
+/* One network for this xpvd and the next: the NIC is made anew in it. */
+static void share_network(void)
+{
+	vdev_remove(&nic);
+	fake_close(&rings);
+	host_stop_xpvd(&host, SIGTERM);
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	host.same_net = true;
+	host_start_xpvd(&host);
+	open_nic();
+}
+
+/*
+ * A worker of another version does not understand a word, and has the tap as
+ * long as it lives.
+ */
 START_TEST(other_version)
 {
-	pid_t worker = host_worker(&host), pid;
+	pid_t worker, pid;
 	char path[HOST_PATH], vm[HOST_PATH];
 	unsigned long long start;
 	unsigned int version;
 	FILE *file;
 
+	if (nic.host)
+		share_network();
+	worker = host_worker(&host);
+	kill(worker, SIGSTOP);
 	host_stop_xpvd(&host, SIGTERM);
 	snprintf(path, sizeof(path), "%s/run/worker-%d", host.dir, GUEST);
 	file = fopen(path, "r+e");
@@ -143,6 +189,10 @@ START_TEST(other_version)
 	ck_assert(host_next_worker(&host, worker, 5000));
 	livedisk_use(&disk, 2);
 	stays_connected(&disk.dev);
+	if (!nic.host)
+		return;
+	stays_connected(&nic);
+	ck_assert(wait_until(vif_script_ran, &nic, 5000));
 }
 END_TEST
 
@@ -208,14 +258,8 @@ START_TEST(systemd_keeps_the_tap)
 
 	if (!nic.host)
 		return;
-	vdev_remove(&nic);
-	fake_close(&rings);
-	host_stop_xpvd(&host, SIGTERM);
 	sock = listen_as_systemd();
-	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
-	host.same_net = true;
-	host_start_xpvd(&host);
-	open_nic();
+	share_network();
 	while (hear(sock))
 		;
 	ck_assert_uint_ge(host.nr_kept, 4);
@@ -245,6 +289,7 @@ Suite *supervisor_renew_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, workers_make_way);
 	tcase_add_test(tc, worker_is_stuck);
+	tcase_add_loop_test(tc, guest_acts_meanwhile, 0, 2);
 	tcase_add_test(tc, bad_configuration);
 	tcase_add_test(tc, other_version);
 	tcase_add_test(tc, systemd_keeps_the_tap);
