@@ -198,8 +198,8 @@ static void split(struct store_request *r)
  */
 START_TEST(writethrough_waits_for_two)
 {
-	static const ssize_t answers[] = {5000, 4096, -ENOSPC, -ENOSPC,
-					  3192, 8192, 4096,    8192};
+	static const ssize_t answers[] = {5000, 4096, -ENOSPC, -ENOSPC, 3192,
+					  8192, 4096, 8192,    0};
 	struct store_request r[2];
 	struct iovec before[4];
 
