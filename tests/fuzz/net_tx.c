@@ -35,6 +35,8 @@ static struct seen {
 	union slot slot[NIC_SLOTS];
 	uint32_t answered, pending;
 } seen[NIC_QUEUES];
+/* The guest has changed slots that may have been seen. */
+static bool rewritten;
 
 /* ---- what is expected ---- */
 
@@ -181,12 +183,19 @@ static struct nic_ring *choose(struct input *in)
 	return &nic.tx[input_u8(in) % nic.connect.nr_queues];
 }
 
+/* What it puts there, or takes back, the backend has been shown already. */
+static bool is_behind(const struct nic_ring *r)
+{
+	return (int32_t)(r->prod - r->shared->req_prod) < 0;
+}
+
 static bool put(struct nic_ring *r, const void *slot)
 {
 	const struct vif_queue *q = &nic.vif->queue[r - nic.tx];
 
 	if (!nic.vif->nr_connected || r->prod - q->tx.rsp_prod >= NIC_SLOTS)
 		return false;
+	rewritten |= is_behind(r);
 	memcpy(nic_slot(r, r->prod++, XPV_NETIF_TX_SLOT), slot,
 	       XPV_NETIF_TX_SLOT);
 	return true;
@@ -292,7 +301,9 @@ static void operation(struct input *in)
 		put(r, &slot);
 		break;
 	case OP_PUSH:
-		nic_push(choose(in));
+		r = choose(in);
+		rewritten |= is_behind(r);
+		nic_push(r);
 		break;
 	case OP_TURN:
 		turn();
@@ -306,11 +317,13 @@ static void operation(struct input *in)
 	case OP_RING:
 		r = choose(in);
 		nic_write_header(r, in);
+		rewritten = true; /* puts then reach what is seen */
 		break;
 	case OP_REWRITE:
 		r = choose(in);
 		input_bytes(in, nic_slot(r, input_u8(in), XPV_NETIF_TX_SLOT),
 			    XPV_NETIF_TX_SLOT);
+		rewritten = true;
 		break;
 	case OP_RECONNECT:
 		nic_reconnect(in);
@@ -340,7 +353,9 @@ static void settle(void)
 		turn();
 	} while (waiting() != before && !nic.vif->broken);
 	turn();
-	if (nic.vif->broken)
+	/* A packet may have been made whole behind the back of who saw a part
+	 * of it, and looks again when there is more. */
+	if (nic.vif->broken || rewritten)
 		return;
 	for (unsigned int q = 0; q < nic.vif->nr_connected; q++)
 		if (seen[q].pending)
@@ -352,6 +367,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
 
+	rewritten = false;
 	nic_start(&in);
 	while (in.left)
 		operation(&in);
