@@ -4,11 +4,12 @@
 # who has to notice:
 #	Fails: fuzz blk		the fuzz target, by its corpus or in MUTANT_SECONDS (60) of new inputs
 #	Fails: unit vbd_bad	the Check suite
+# Several such lines: each of them has to.
 # All of it happens in a copy of the tree, build/mutants. One verdict line a patch:
 #	ok mutant-NAME (fuzz blk) | not ok mutant-NAME: why
 
 cd "$(dirname "$0")/.." || exit 1
-PATCHES=$PWD/tests/hostile/mutants COPY=$PWD/build/mutants
+TREE=$PWD PATCHES=$PWD/tests/hostile/mutants COPY=$PWD/build/mutants
 names=("$@")
 ((${#names[@]})) || for p in "$PATCHES"/*.patch; do names+=("$(basename "$p" .patch)"); done
 
@@ -17,6 +18,8 @@ git ls-files --cached --others --exclude-standard | while read -r f; do
 	[[ ! -f $f ]] || cmp -s "$f" "$COPY/$f" || { mkdir -p "$COPY/$(dirname "$f")" && cp "$f" "$COPY/$f"; }
 done
 cd "$COPY" || exit 1
+# What is gone from the tree goes from the copy, too.
+find . -path ./build -prune -o -type f -print | while read -r f; do [[ -f $TREE/$f ]] || rm "$f"; done
 
 build() {
 	case $1 in
@@ -39,19 +42,20 @@ passes() {
 # Applied, built and tried; then taken back, which makes its objects stale.
 try() {
 	local patch=$PATCHES/$1.patch kind what log=$COPY/build/$1.log
-	read -r _ kind what < <(grep '^Fails: ' "$patch")
 	mkdir -p build
 	if ! patch -s -p1 <"$patch" >"$log" 2>&1; then
 		echo "not ok mutant-$1: does not apply, see $log"
 		return 1
 	fi
-	if ! build "$kind" "$what" >>"$log" 2>&1; then
-		echo "not ok mutant-$1: does not compile, see $log"
-	elif passes "$kind" "$what" >>"$log" 2>&1; then
-		echo "not ok mutant-$1: $kind $what does not notice"
-	else
-		echo "ok mutant-$1 ($kind $what)"
-	fi
+	while read -r _ kind what; do
+		if ! build "$kind" "$what" >>"$log" 2>&1 </dev/null; then
+			echo "not ok mutant-$1: does not compile, see $log"
+		elif passes "$kind" "$what" >>"$log" 2>&1 </dev/null; then
+			echo "not ok mutant-$1: $kind $what does not notice"
+		else
+			echo "ok mutant-$1 ($kind $what)"
+		fi
+	done < <(grep '^Fails: ' "$patch")
 	patch -s -R -p1 <"$patch" >>"$log" 2>&1
 }
 

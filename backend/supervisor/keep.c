@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +16,11 @@
 #include "supervisor.h"
 
 #define WANTED_USEC 10000000u /* all devices have been looked at by then */
-#define NAME_BYTES  16 /* IFNAMSIZ */
-#define PATH_BYTES  4096
 #define DELETED	    " (deleted)" /* what the kernel says of a program */
 
 struct kept {
 	TAILQ_ENTRY(kept) next; /* in the order of the queues */
-	char name[NAME_BYTES];
+	char name[IFNAMSIZ];
 	int fd;
 };
 
@@ -132,9 +132,9 @@ void keep_release(struct supervisor *sv, const char *name, const int *fds,
 /* ---- making way ---- */
 
 /* The kernel tells of the file that we are, which an upgrade has replaced. */
-static int own_path(char path[PATH_BYTES])
+static int own_path(char path[PATH_MAX])
 {
-	ssize_t len = readlink("/proc/self/exe", path, PATH_BYTES - 1);
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
 	char *gone;
 
 	if (len < 0)
@@ -184,7 +184,7 @@ static int hand_over(struct supervisor *sv)
 
 int keep_exec(struct supervisor *sv, char *const argv[])
 {
-	char path[PATH_BYTES];
+	char path[PATH_MAX];
 	int err = own_path(path);
 
 	if (!err)

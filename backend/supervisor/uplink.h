@@ -6,12 +6,14 @@
 #ifndef XPV_SUPERVISOR_UPLINK_H
 #define XPV_SUPERVISOR_UPLINK_H
 
+#include <net/if.h>
+
 #include "lan.h"
 
 struct uplink {
 	struct lan_port port;
 	int fd; /* of the tap, so that it outlives a worker; 0: none */
-	char tap[16]; /* its name, once there was one */
+	char tap[IFNAMSIZ]; /* its name, once there was one */
 	bool failed; /* it has been said why; tried again from time to time */
 	uint64_t found; /* adopted: when, in microseconds; 0: it was not */
 };

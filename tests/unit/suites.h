@@ -21,6 +21,7 @@
 	X(vbd_life)                                                            \
 	X(vbd_order)                                                           \
 	X(vbd_queues)                                                          \
+	X(vbd_kept_bad)                                                        \
 	X(vbd_kept)                                                            \
 	X(vbd_mix)                                                             \
 	X(vbd_flip)                                                            \

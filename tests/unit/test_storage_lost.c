@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend/storage/space.h"
@@ -241,20 +240,12 @@ END_TEST
 
 /* ---- no space ---- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 START_TEST(full_waits)
 {
 	static const ssize_t answers[] = {2048,	   -ENOSPC, 4096, -ENOSPC,
 					  -ENOSPC, 4096,    2048, 0};
 	struct store_request r[4];
-	uint64_t began = now_ms();
+	uint64_t began = loop_now();
 
 	store_answer(answers);
 	store_submit(&r[0], STORAGE_WRITE, 0, store.out,
@@ -263,7 +254,7 @@ START_TEST(full_waits)
 	store_submit(&r[2], STORAGE_READ, 0, store.in, 4096);
 	/* The read goes on; the oldest write is tried twice, then both go. */
 	store_wait(3);
-	ck_assert(now_ms() - began >= SPACE_FIRST_MS + 2 * SPACE_FIRST_MS);
+	ck_assert(loop_now() - began >= SPACE_FIRST_MS + 2 * SPACE_FIRST_MS);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(store.results[i], 0);
 	ck_assert_uint_eq(store.script.nr_seen, 7);

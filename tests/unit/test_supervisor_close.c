@@ -68,24 +68,34 @@ static void close_cycle(void)
 }
 
 /*
- * Windows frontends go through it before they first connect, and whenever
- * they are disabled and enabled. The new kernel of a kexec in an HVM or PVH
- * guest does it to what the old one left (xenbus_probe_frontend.c of Linux).
+ * One life after the other: each ends in that way, at a point where its rings
+ * must have been let go of.
  */
-START_TEST(close_cycles)
+static void live(int class, void (*end)(void))
 {
-	if (!add(_i))
+	if (!add(class))
 		return;
 	hotplug();
-	close_cycle();
 	for (int n = 0; n < ROUNDS; n++) {
 		connect_anew();
-		close_cycle();
+		end();
 		fake_close(&f);
+		front_state(&d, XPV_STATE_INITIALISING);
 	}
 	connect_anew();
 	vdev_remove(&d);
 	fake_close(&f);
+}
+
+/*
+ * Windows frontends go through it whenever they are disabled and enabled, and
+ * before they first connect, for which see below. The new kernel of a kexec in
+ * an HVM or PVH guest does it to what the old one left
+ * (xenbus_probe_frontend.c of Linux).
+ */
+START_TEST(close_cycles)
+{
+	live(_i, close_cycle);
 }
 END_TEST
 
@@ -104,36 +114,46 @@ START_TEST(closes_without_an_open)
 END_TEST
 
 /* Linux frontends that are unbound, or whose module goes. */
+static void close_at_once(void)
+{
+	front_state(&d, XPV_STATE_CLOSED);
+	wait_back(&d, XPV_STATE_CLOSED);
+}
+
 START_TEST(closed_at_once)
 {
-	if (!add(_i))
-		return;
-	hotplug();
-	for (int n = 0; n < ROUNDS; n++) {
-		connect_anew();
-		front_state(&d, XPV_STATE_CLOSED);
-		wait_back(&d, XPV_STATE_CLOSED);
-		fake_close(&f);
-		front_state(&d, XPV_STATE_INITIALISING);
-	}
-	connect_anew();
+	live(_i, close_at_once);
 }
 END_TEST
 
 /* A crash kernel, and the restore of a saved guest: no close, the rings are
  * forgotten. */
+static void start_over(void)
+{
+	front_state(&d, XPV_STATE_INITIALISING);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+}
+
 START_TEST(starts_over)
 {
-	if (!add(_i))
-		return;
-	hotplug();
-	for (int n = 0; n < ROUNDS; n++) {
-		connect_anew();
-		front_state(&d, XPV_STATE_INITIALISING);
-		wait_back(&d, XPV_STATE_INIT_WAIT);
-		fake_close(&f);
-	}
-	connect_anew();
+	live(_i, start_over);
+}
+END_TEST
+
+/*
+ * It dies while the backend waits for its 6: a new kernel starts from 1. The
+ * backend is not to wait for the dead one.
+ */
+static void die_while_closing(void)
+{
+	front_state(&d, XPV_STATE_CLOSING);
+	wait_back(&d, XPV_STATE_CLOSING);
+	start_over();
+}
+
+START_TEST(dies_while_closing)
+{
+	live(_i, die_while_closing);
 }
 END_TEST
 
@@ -165,27 +185,6 @@ START_TEST(waits_for_nothing)
 	connect_anew();
 	vdev_remove(&d);
 	fake_close(&f);
-}
-END_TEST
-
-/*
- * It dies while the backend waits for its 6: a new kernel starts from 1. The
- * backend is not to wait for the dead one.
- */
-START_TEST(dies_while_closing)
-{
-	if (!add(_i))
-		return;
-	hotplug();
-	for (int n = 0; n < ROUNDS; n++) {
-		connect_anew();
-		front_state(&d, XPV_STATE_CLOSING);
-		wait_back(&d, XPV_STATE_CLOSING);
-		front_state(&d, XPV_STATE_INITIALISING);
-		wait_back(&d, XPV_STATE_INIT_WAIT);
-		fake_close(&f);
-	}
-	connect_anew();
 }
 END_TEST
 

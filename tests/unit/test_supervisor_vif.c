@@ -229,8 +229,11 @@ START_TEST(mtu_without_sg_on_a_switch)
 	struct fake ring;
 	int mtu = 9000;
 
+	/* As the toolstack does it, all keys at once. */
+	kill(host.xpvd, SIGSTOP);
 	d = vif_add_to(&host, GUEST, 1, MAC, "lan", NULL);
 	back_write(&d, "mtu", "9000");
+	kill(host.xpvd, SIGCONT);
 	wait_back(&d, XPV_STATE_INIT_WAIT);
 	ck_assert(wait_until(front_mtu_is, &mtu, 5000));
 	fake_open(&ring, &d);

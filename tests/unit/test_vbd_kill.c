@@ -11,10 +11,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "soak.h"
 #include "stepper.h"
 #include "suites.h"
 
@@ -43,13 +43,6 @@ static struct {
 	unsigned int max_pages;
 	unsigned long answers, at_kill; /* answered; unanswered when killed */
 } load;
-
-static unsigned int soak(void)
-{
-	const char *factor = getenv("XPV_SOAK");
-
-	return factor ? (unsigned int)atoi(factor) : 1;
-}
 
 static unsigned int chance(unsigned int n)
 {
@@ -213,14 +206,6 @@ static void begin(unsigned int seed, bool persistent)
 
 /* ---- at random moments ---- */
 
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 START_TEST(at_random_moments)
 {
 	unsigned int kills = KILLS * soak();
@@ -228,12 +213,12 @@ START_TEST(at_random_moments)
 
 	begin((unsigned int)_i + 1, _i);
 	while (kills--) {
-		end = now_usec() + chance(LIFE_USEC);
+		end = soak_usec() + chance(LIFE_USEC);
 		do {
 			fill();
 			if (!reap())
 				userblk_wait(load.rig.fe, 1);
-		} while (now_usec() < end);
+		} while (soak_usec() < end);
 		fill();
 		rig_kill(&load.rig);
 		load.at_kill += under_way();

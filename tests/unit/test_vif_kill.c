@@ -12,9 +12,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "soak.h"
 #include "stepper.h"
 #include "suites.h"
 #include "vifcase.h"
@@ -26,12 +26,13 @@
 #define PATIENCE  10000 /* ms that nothing takes */
 #define HEADER	  14u
 #define MIN_LEN	  60u
+#define SEEN	  (1u << 20) /* packets of all the test */
 #define LENGTHS	  1400u /* no two packets under way have the same */
 
 static struct {
 	unsigned int seed;
 	uint32_t next; /* packet to leave */
-	uint32_t *of_id; /* [USERNET_SLOTS] */
+	uint32_t of_id[USERNET_SLOTS];
 	uint8_t *left; /* [SEEN]: times that it left */
 	uint8_t *may_repeat; /* [SEEN]: a worker died under it */
 	bool busy[USERNET_SLOTS];
@@ -42,26 +43,9 @@ static struct {
 	unsigned long nr_came;
 } load;
 
-#define SEEN (1u << 20)
-
-static unsigned int soak(void)
-{
-	const char *factor = getenv("XPV_SOAK");
-
-	return factor ? (unsigned int)atoi(factor) : 1;
-}
-
 static unsigned int chance(unsigned int n)
 {
 	return (unsigned int)rand_r(&load.seed) % n;
-}
-
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* ---- frames that tell their number ---- */
@@ -234,7 +218,6 @@ static void kill_worker(void)
 static void begin(unsigned int seed)
 {
 	load.seed = seed;
-	load.of_id = calloc(USERNET_SLOTS, sizeof(*load.of_id));
 	load.left = calloc(SEEN, 1);
 	load.may_repeat = calloc(SEEN, 1);
 	for (unsigned int id = 0; id < USERNET_SLOTS; id++)
@@ -250,7 +233,6 @@ static void finish(void)
 		ck_assert_msg(load.left[number],
 			      "packet %u was answered and has not left",
 			      number);
-	free(load.of_id);
 	free(load.left);
 	free(load.may_repeat);
 }
@@ -262,10 +244,10 @@ START_TEST(at_random_moments)
 
 	begin(1);
 	while (kills--) {
-		end = now_usec() + chance(LIFE_USEC);
+		end = soak_usec() + chance(LIFE_USEC);
 		do
 			turn();
-		while (now_usec() < end);
+		while (soak_usec() < end);
 		kill_worker();
 	}
 	finish();

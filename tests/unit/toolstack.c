@@ -285,7 +285,8 @@ bool host_has_taps(void)
 	if (!pid)
 		_exit(unshare(CLONE_NEWNET) || access("/dev/net/tun", R_OK));
 	waitpid(pid, &status, 0);
-	return status == 0;
+	/* Root without /dev/net/tun is no excuse: the tests then fail. */
+	return status == 0 || geteuid() == 0;
 }
 
 /* ---- domains ---- */

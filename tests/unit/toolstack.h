@@ -72,7 +72,7 @@ bool host_next_worker(struct host *host, pid_t old, unsigned int ms);
 unsigned long host_rss(struct host *host);
 unsigned int host_fds(struct host *host);
 unsigned int host_log_lines(struct host *host, const char *containing);
-/* Can a tap be made here? */
+/* Can a tap be made here? Root has to be able to. */
 bool host_has_taps(void);
 
 /* Domains, as xl makes them. @vm tells two lives of a domid apart. */
