@@ -26,6 +26,16 @@
  */
 #define TURN_PORTS   32
 #define PORT_BUCKETS 32
+/*
+ * Events in a row for which there was nothing to do, after which we do not
+ * listen for a while. A guest in order stays far below: it calls when it has
+ * put something into a ring, at worst something that we have seen before.
+ * What comes meanwhile is not lost, and the longest while is no harm to a
+ * guest that was wronged.
+ */
+#define IDLE_EVENTS 64
+#define DEAF_MIN_MS 1
+#define DEAF_MAX_MS 16
 
 LIST_HEAD(port_list, loop_port);
 
@@ -35,6 +45,9 @@ struct loop {
 	bool stop;
 	int error;
 	struct loop_source evtchn;
+	unsigned int idle_events; /* since work was found last */
+	unsigned int deaf_ms; /* how long we did not listen last */
+	struct loop_timer deaf; /* set: we do not listen */
 	struct port_list ports[PORT_BUCKETS]; /* by local port */
 	TAILQ_HEAD(, loop_work) works;
 	struct loop_work *next_work; /* of the walk in progress */
@@ -71,6 +84,29 @@ static void unmask_all(struct loop *loop)
 			h->ops->evtchn_unmask(h, p->port);
 }
 
+static void listen_again(struct loop_timer *timer)
+{
+	struct loop *loop = timer->owner;
+
+	loop_modify(loop, &loop->evtchn, EPOLLIN);
+}
+
+/* Ports that called stay as they are, masked or pending: none is lost. */
+static void listen_later(struct loop *loop)
+{
+	loop->deaf_ms = loop->deaf_ms ? loop->deaf_ms * 2 : DEAF_MIN_MS;
+	if (loop->deaf_ms > DEAF_MAX_MS)
+		loop->deaf_ms = DEAF_MAX_MS;
+	if (!loop_modify(loop, &loop->evtchn, 0))
+		loop_timer_set(loop, &loop->deaf, loop_now() + loop->deaf_ms);
+}
+
+static void work_found(struct loop *loop)
+{
+	loop->idle_events = 0;
+	loop->deaf_ms = 0;
+}
+
 /* A port is masked from evtchn_next() on: it cannot call twice in a turn. */
 static void serve_ports(struct loop_source *src, uint32_t events)
 {
@@ -80,6 +116,8 @@ static void serve_ports(struct loop_source *src, uint32_t events)
 	int n, got;
 
 	(void)events;
+	if (loop->idle_events >= IDLE_EVENTS)
+		listen_later(loop);
 	for (n = 0; n < TURN_PORTS; n++) {
 		got = h->ops->evtchn_next(h);
 		if (got == -EINTR)
@@ -93,6 +131,7 @@ static void serve_ports(struct loop_source *src, uint32_t events)
 				loop->error = got;
 			return;
 		}
+		loop->idle_events++;
 		port = find_port(loop, (uint32_t)got);
 		if (!port)
 			continue; /* unbound while its event was on the way */
@@ -108,6 +147,8 @@ static int open_evtchn(struct loop *loop)
 	loop->evtchn.fd = loop->hyper->ops->evtchn_fd(loop->hyper);
 	loop->evtchn.ready = serve_ports;
 	loop->evtchn.owner = loop;
+	loop->deaf.expired = listen_again;
+	loop->deaf.owner = loop;
 	if (loop->evtchn.fd < 0)
 		return loop->evtchn.fd;
 	return loop_add(loop, &loop->evtchn, EPOLLIN);
@@ -224,12 +265,14 @@ static void serve_timers(struct loop *loop)
 
 int loop_turn(struct loop *loop, bool may_sleep)
 {
-	bool busy = run_works(loop) || !may_sleep;
+	bool found = run_works(loop);
 	int timeout = 0;
 
 	if (loop->stop)
 		return 0;
-	if (!busy && !arm_works(loop))
+	if (found)
+		work_found(loop);
+	else if (may_sleep && !arm_works(loop))
 		timeout = until_timer(loop);
 	loop->nr_events =
 		epoll_wait(loop->epoll, loop->events, TURN_SOURCES, timeout);

@@ -9,6 +9,7 @@
 #include <check.h>
 
 #define XPV_SUITES(X)                                                          \
+	X(loop)                                                                \
 	X(ring)                                                                \
 	X(blkif)                                                               \
 	X(netif)                                                               \
