@@ -27,6 +27,12 @@ static int set_net(struct config *c, const char *key, const char *value,
 	return net_options_set(&c->net, key, value, why);
 }
 
+static int set_worker(struct config *c, const char *key, const char *value,
+		      struct reason *why)
+{
+	return worker_options_set(&c->worker, key, value, why);
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct config *c, const char *key, const char *value,
@@ -34,6 +40,7 @@ static const struct {
 } sections[] = {
 	{"disk", set_disk},
 	{"net", set_net},
+	{"worker", set_worker},
 };
 #define SWITCH	    "switch " /* and its name */
 #define NR_SECTIONS (sizeof(sections) / sizeof(sections[0]))
@@ -60,11 +67,11 @@ static int set(struct reading *r, const char *section, const char *key,
 		reason_set(r->why, "%s: [%s] %s", r->path, section, what.text);
 		return -EINVAL;
 	}
-	reason_set(
-		r->why,
-		"%s: section [%.32s] of key \"%.32s\": expected [%s], [%s] or "
-		"[" SWITCH "NAME]",
-		r->path, section, key, sections[0].name, sections[1].name);
+	reason_set(r->why,
+		   "%s: section [%.32s] of key \"%.32s\": expected [%s], [%s], "
+		   "[%s] or [" SWITCH "NAME]",
+		   r->path, section, key, sections[0].name, sections[1].name,
+		   sections[2].name);
 	return -EINVAL;
 }
 
@@ -87,6 +94,7 @@ int config_read(const char *path, struct config *c, struct reason *why)
 
 	disk_options_init(&c->disk);
 	net_options_init(&c->net);
+	worker_options_init(&c->worker);
 	memset(&c->switches, 0, sizeof(c->switches));
 	file = fopen(path, "re");
 	if (!file) {

@@ -9,6 +9,7 @@
 #include "storage/options.h"
 #include "net_options.h"
 #include "switch_options.h"
+#include "worker_options.h"
 
 #define CONFIG_FILE "/etc/xpv/xpvd.conf"
 
@@ -17,6 +18,7 @@ struct reason;
 struct config {
 	struct disk_options disk; /* [disk] */
 	struct net_options net; /* [net] */
+	struct worker_options worker; /* [worker] */
 	struct switch_table switches; /* [switch NAME] */
 };
 

@@ -146,9 +146,14 @@ static void count_death(struct guest *g)
 		g->pause_until += FIRST_PAUSE_USEC << (g->deaths - 2);
 }
 
-static void log_death(const struct guest *g, bool known, int status)
+static void log_death(const struct guest *g, bool known, int status, bool oom)
 {
-	if (known && WIFSIGNALED(status))
+	if (oom)
+		log_daemon(LOG_ERR,
+			   "worker of domain %u was killed for want of memory: "
+			   "xpvd.conf gives it %u MiB",
+			   g->domid, g->sv->config.worker.memory);
+	else if (known && WIFSIGNALED(status))
 		log_daemon(LOG_ERR, "worker of domain %u died of signal %d",
 			   g->domid, WTERMSIG(status));
 	else if (known)
@@ -164,12 +169,13 @@ static int on_end(sd_event_source *source, int fd, uint32_t events,
 	struct guest *g = userdata;
 	pid_t pid = g->process.pid;
 	int status = 0;
-	bool known, told = g->overdue;
+	bool known, oom, told = g->overdue;
 
 	(void)source;
 	(void)fd;
 	(void)events;
 	hang_up(g);
+	oom = cgroup_leave(g->sv, g->domid, pid);
 	known = process_close(&g->process, &status);
 	process_forget(g->sv, g->domid, pid);
 	if (g->retired) {
@@ -182,7 +188,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t events,
 			   g->domid);
 		devices_schedule_guest(g->sv, g->domid);
 	} else {
-		log_death(g, known, status);
+		log_death(g, known, status, oom);
 		count_death(g);
 	}
 	if (LIST_EMPTY(&g->devices)) {
@@ -305,6 +311,7 @@ static int start(struct guest *g, struct reason *why)
 		return -EINVAL;
 	}
 	g->adopted = false;
+	cgroup_enter(g->sv, g->domid, g->process.pid);
 	log_daemon(LOG_INFO, "worker %d serves domain %u", g->process.pid,
 		   g->domid);
 	return 0;
@@ -448,11 +455,13 @@ static void adopt(struct supervisor *sv, uint32_t domid)
 		return;
 	}
 	g->adopted = !err;
-	if (err)
+	if (err) {
 		make_way(g);
-	else
-		log_daemon(LOG_INFO, "worker %d goes on serving domain %u",
-			   g->process.pid, domid);
+		return;
+	}
+	cgroup_enter(sv, domid, g->process.pid);
+	log_daemon(LOG_INFO, "worker %d goes on serving domain %u",
+		   g->process.pid, domid);
 }
 
 /* Its directory may be gone meanwhile: then there is all the more to do. */

@@ -41,6 +41,10 @@ static int usage(FILE *out)
 		"  --config FILE    (default " CONFIG_FILE ")\n"
 		"  --run-dir DIR    where workers are recorded, so that the\n"
 		"                   next xpvd finds them (default /run/xpv)\n"
+		"  --cgroup DIR     of version 2, where guests' groups are "
+		"made,\n"
+		"                   or none (default: scopes of systemd, or\n"
+		"                   xpv at the top of the hierarchy)\n"
 		"  --renew          workers that are found make way for new\n"
 		"                   ones; SIGHUP does so, with the xpvd that\n"
 		"                   is installed by now\n"
@@ -59,6 +63,7 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 		{"worker", required_argument, NULL, 'w'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"config", required_argument, NULL, 'c'},
+		{"cgroup", required_argument, NULL, 'g'},
 		{"renew", no_argument, NULL, 'e'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"no-sandbox", no_argument, NULL, 'n'},
@@ -77,6 +82,8 @@ static int parse(int argc, char **argv, struct supervisor *sv)
 			sv->run_dir = optarg;
 		else if (opt == 'c')
 			sv->config_path = optarg;
+		else if (opt == 'g')
+			sv->cgroup_dir = optarg;
 		else if (opt == 'e')
 			sv->renew = true;
 		else if (opt == 'n')
@@ -175,6 +182,7 @@ static int serve(struct supervisor *sv)
 		log_daemon(LOG_ERR, "%s", why.text);
 		return err;
 	}
+	cgroup_init(sv);
 	/* Before the first watch event is looked at. */
 	guests_init(sv);
 	sd_event_set_watchdog(sv->event, true);
@@ -239,6 +247,7 @@ int main(int argc, char **argv)
 	if (err == RENEW)
 		renew(&sv, argc, argv);
 	keep_fini(&sv);
+	free(sv.cgroup_own);
 	sd_event_unref(sv.event);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "../config.h"
+#include "cgroup.h"
 #include "hyper/hyper.h"
 
 struct device;
@@ -54,6 +55,11 @@ struct supervisor {
 	/* keep.c */
 	TAILQ_HEAD(, kept) kept;
 	sd_event_source *kept_timer;
+
+	/* cgroup.c */
+	enum cgroup_kind cgroups;
+	const char *cgroup_dir; /* as --cgroup says, or: */
+	char *cgroup_own; /* to be freed */
 
 	struct errands *errands; /* errand.c */
 	struct size_watch *size_watch; /* size_watch.c */

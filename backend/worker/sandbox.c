@@ -49,8 +49,17 @@ static int empty_root(uint32_t uid)
 static int limits(uint32_t uid)
 {
 	const struct rlimit none = {0, 0};
+	struct rlimit files;
 
 	(void)uid;
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return -1;
+	if (files.rlim_max > SANDBOX_FILES)
+		files.rlim_max = SANDBOX_FILES;
+	if (files.rlim_cur > files.rlim_max)
+		files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		return -1;
 	if (setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_MSGQUEUE, &none))
 		return -1;
 	return prctl(PR_SET_DUMPABLE, 0);

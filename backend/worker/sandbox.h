@@ -11,7 +11,9 @@
  *	files		an empty read-only root; Landlock, where the kernel has
  *			it, refuses even a path that would come back
  *	system calls	an allow-list (syscalls.c)
- *	resources	no core file, no message queues
+ *	resources	so many descriptors, no core file, no message queues;
+ *			memory, threads and processors are the supervisor's
+ *			to limit (cgroup.c)
  *
  * What stays open: /dev/xen/gntdev knows no domain, so that a worker can name
  * the grants that any guest gave to this domain. A driver domain for each
@@ -34,6 +36,12 @@
  * and GIDs").
  */
 #define SANDBOX_UID_BASE 1879048192u
+
+/*
+ * Descriptors. On a switch a NIC has three for each of up to 63 others, and 17
+ * of its own; a disk has some five.
+ */
+#define SANDBOX_FILES 16384u
 
 /* In this order: each needs what the next ones take away. */
 enum sandbox_wall {

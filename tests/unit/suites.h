@@ -56,6 +56,7 @@
 	X(hyper_crash)                                                         \
 	X(hyper_step)                                                          \
 	X(ipc)                                                                 \
+	X(cgroup)                                                              \
 	X(sandbox)                                                             \
 	X(supervisor)                                                          \
 	X(supervisor_close)                                                    \

@@ -149,6 +149,18 @@ static bool leaves_a_core(void)
 	return !getrlimit(RLIMIT_CORE, &limit) && limit.rlim_max;
 }
 
+static bool opens_without_end(void)
+{
+	const struct rlimit many = {2 * SANDBOX_FILES, 2 * SANDBOX_FILES};
+
+	/* As root, who may without walls. */
+	setrlimit(RLIMIT_NOFILE, &many);
+	for (unsigned int n = 0; n <= SANDBOX_FILES; n++)
+		if (dup(STDERR_FILENO) < 0)
+			return false;
+	return true;
+}
+
 static bool starts_a_process(void)
 {
 	pid_t pid = fork();
@@ -253,6 +265,7 @@ static const struct {
 	{"find a message queue", finds_the_message_queue, WALL_NAMESPACES + 1},
 	{"mount", mounts, BEFORE_SYSCALLS},
 	{"become root again", becomes_root, BEFORE_SYSCALLS},
+	{"open without end", opens_without_end, BEFORE_SYSCALLS},
 	{"leave a core", leaves_a_core, WALL_LIMITS + 1},
 	{"keep a capability to gain", has_a_capability, WALL_BOUNDING_SET + 1},
 	{"start a process", starts_a_process, ALL},

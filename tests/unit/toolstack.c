@@ -145,7 +145,8 @@ static void run_xpvd(struct host *host)
 	hand_over_kept(host);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execl(xpvd, "xpvd", "--hyper", spec, "--worker", worker, "--run-dir",
-	      run, "--config", host->config,
+	      run, "--config", host->config, "--cgroup",
+	      *host->cgroup ? host->cgroup : "none",
 	      HOST_SANITIZED ? "--no-sandbox" : NULL, NULL);
 	dprintf(log, "%s: %s\n", xpvd, strerror(errno));
 	_exit(127);

@@ -43,6 +43,7 @@ struct host {
 	int kept[16];
 	unsigned int nr_kept;
 	char kept_names[256];
+	char cgroup[96]; /* for xpvd to make guests' groups in; "": none */
 	bool same_net; /* xpvd stays in the test's network namespace */
 };
 
