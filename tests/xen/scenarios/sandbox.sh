@@ -5,6 +5,8 @@
 # timeout: 180
 
 [[ $back = xpv ]] || skip "walls are of our workers"
+# the kernel says at length whom it kills for want of memory
+expect_in_log "Call Trace"
 make_bridge xenbr0 192.168.77.1/24
 for name in a b; do
 	guest_create $name --no-wait --disk "$(mkdisk $name 16)" --vif xenbr0
