@@ -153,6 +153,7 @@ struct ipc_vbd_connect {
 struct ipc_vif_switch {
 	struct vlan_set vlans;
 	struct guard guard; /* but for the MAC */
+	uint8_t max_queues; /* that the guest was offered */
 };
 
 struct ipc_vif_attach {

@@ -255,7 +255,7 @@ static int set_caps(struct port *port, const struct port_caps *caps)
 	return 0;
 }
 
-/* Of one queue there is no other to take over. */
+/* The queues of a vif share its port: which is whose is for the vif to say. */
 static int set_enabled(struct port *port, bool on)
 {
 	(void)port;
@@ -295,6 +295,7 @@ struct switch_port *switch_new(struct loop *loop, struct hyper *h,
 	sp->hyper = h;
 	sp->vlans = *vlans;
 	sp->guard = *guard;
+	sp->first_held = SWITCH_LINKS;
 	sp->released = nobody;
 	fdb_init(&sp->fdb, seed);
 	return sp;

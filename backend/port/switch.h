@@ -102,6 +102,7 @@ struct switch_link {
 	uint64_t quiet_until;
 	bool posted; /* since the last flush */
 	uint32_t taken; /* mails of this turn, to be answered */
+	bool held; /* its next mail finds no room in this turn */
 };
 
 /* A mail that was pulled, with everything about it checked. */
@@ -125,6 +126,7 @@ struct switch_port {
 	struct switch_link link[SWITCH_LINKS];
 	unsigned int nr_links; /* used ones are below it */
 	unsigned int next; /* link to be looked at first */
+	unsigned int first_held; /* of this turn; SWITCH_LINKS: none */
 	bool open;
 	unsigned int nr_mails;
 	struct switch_mail mails[SWITCH_TURN];
@@ -191,6 +193,8 @@ bool switch_holds(struct switch_port *sp);
 
 /* ---- receiving ---- */
 
+/* A turn begins: mails that were held back are looked at again. */
+void switch_begin(struct switch_port *sp);
 /*
  * The next mail for this port, which stays in its mailbox; NULL: none now, or
  * a whole turn's are taken.
@@ -198,6 +202,11 @@ bool switch_holds(struct switch_port *sp);
 struct switch_mail *switch_peek(struct switch_port *sp);
 /* Take the mail just seen: true if it may be copied from until the answer. */
 bool switch_take(struct switch_port *sp, struct switch_mail *mail);
+/*
+ * There is no room for it now: it stays where it is, and what is behind it
+ * over the same link, until the next turn. Then its link is the first.
+ */
+void switch_hold(struct switch_port *sp, struct switch_mail *mail);
 /* Do not take it. */
 void switch_skip(struct switch_port *sp, struct switch_mail *mail);
 /* The same, for a reason. */
@@ -211,7 +220,7 @@ bool switch_fetch(struct switch_port *sp, const struct switch_mail *mail,
 		  uint8_t *to);
 /* Everything taken in this turn is copied. */
 void switch_answer(struct switch_port *sp);
-/* Ask for mail before a sleep; true if there is some. */
+/* Ask for mail before a sleep; true if there is some that is not held. */
 bool switch_arm_receiver(struct switch_port *sp);
 
 #endif

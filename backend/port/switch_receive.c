@@ -118,6 +118,18 @@ static bool peek_link(struct switch_port *sp, struct switch_link *link,
 	}
 }
 
+void switch_begin(struct switch_port *sp)
+{
+	struct switch_link *link;
+
+	if (sp->first_held == SWITCH_LINKS)
+		return;
+	SWITCH_FOREACH(link, sp)
+		link->held = false;
+	sp->next = sp->first_held;
+	sp->first_held = SWITCH_LINKS;
+}
+
 struct switch_mail *switch_peek(struct switch_port *sp)
 {
 	struct switch_mail *m = &sp->mails[sp->nr_mails];
@@ -128,7 +140,8 @@ struct switch_mail *switch_peek(struct switch_port *sp)
 		unsigned int at = (sp->next + i) % sp->nr_links;
 		struct switch_link *link = &sp->link[at];
 
-		if (!link->mem || link->broken || !peek_link(sp, link, m))
+		if (!link->mem || link->broken || link->held ||
+		    !peek_link(sp, link, m))
 			continue;
 		sp->next = at;
 		return m;
@@ -152,6 +165,13 @@ bool switch_take(struct switch_port *sp, struct switch_mail *m)
 	if (!m->mail.nr_frags)
 		sp->counter[SWITCH_RX_INLINE]++;
 	return true;
+}
+
+void switch_hold(struct switch_port *sp, struct switch_mail *m)
+{
+	m->link->held = true;
+	if (sp->first_held == SWITCH_LINKS)
+		sp->first_held = (unsigned int)(m->link - sp->link);
 }
 
 void switch_skip(struct switch_port *sp, struct switch_mail *m)
@@ -185,7 +205,7 @@ bool switch_arm_receiver(struct switch_port *sp)
 	bool any = false;
 
 	SWITCH_FOREACH(link, sp) {
-		if (sp->open && !link->broken)
+		if (sp->open && !link->broken && !link->held)
 			any |= mail_arm_receiver(&link->rx);
 	}
 	return any;

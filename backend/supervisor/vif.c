@@ -35,6 +35,19 @@ static unsigned int max_queues(const struct device *dev)
 					   : IPC_MAX_QUEUES;
 }
 
+/* On a switch: perhaps by a supervisor before us, whose limit was another. */
+static unsigned int offered_queues(struct device *dev)
+{
+	struct reason ignored;
+	uint32_t offered;
+
+	if (key_u32(dev->sv->hyper, dev->back, XPV_KEY_MQ_MAX_QUEUES, &offered,
+		    &ignored) ||
+	    !offered)
+		return max_queues(dev);
+	return offered < IPC_MAX_QUEUES ? offered : IPC_MAX_QUEUES;
+}
+
 /* ---- the host's side ---- */
 
 int vif_read_mac(struct device *dev, struct reason *why)
@@ -159,7 +172,8 @@ static bool add_file(struct device *dev, const char *what, int fd, int *file,
 static void add_files(struct device *dev, struct ipc_vif_attach *a, int *fds,
 		      unsigned int *nr_fds)
 {
-	size_t bytes = vif_legacy_bytes(a->on_switch ? 1 : a->nr_fds);
+	size_t bytes =
+		vif_legacy_bytes(a->on_switch ? a->lan.max_queues : a->nr_fds);
 
 	a->stats = add_file(dev, "statistics", record_stats(dev->sv, &dev->key),
 			    &dev->vif.stats, fds, nr_fds);
@@ -181,6 +195,7 @@ static int vif_attach(struct device *dev, struct ipc_msg *msg, int *fds,
 		a->on_switch = true;
 		a->lan.vlans = dev->vif.port.vlans;
 		a->lan.guard = dev->vif.port.guard;
+		a->lan.max_queues = (uint8_t)offered_queues(dev);
 		memcpy(a->mac, dev->vif.mac, sizeof(a->mac));
 		add_files(dev, a, fds, nr_fds);
 		return 0;
@@ -241,9 +256,6 @@ static int vif_offer(struct device *dev, uint32_t tx)
 		dev->vif.nr_fds ? dev->vif.nr_fds : max_queues(dev);
 	int err;
 
-	/* A port of a switch is one. */
-	if (dev->vif.port.lan)
-		queues = 1;
 	err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, queues);
 
 	for (size_t i = 0; !err && i < sizeof(features) / sizeof(*features);

@@ -9,13 +9,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life ---- */
+/* ---- turns ---- */
 
-static void released(void *owner, uint16_t cookie)
+static bool run(struct loop_work *work)
 {
-	struct vif_lan *lan = owner;
+	struct vif_lan *lan = work->owner;
+	struct vif *vif = lan->vif;
+	bool found;
 
-	lan->flight[cookie % LAN_FLIGHTS].held--;
+	if (vif->broken)
+		return false;
+	found = switch_reap(lan->port, loop_now());
+	lan->first++;
+	for (unsigned int i = 0; i < vif->nr_connected && !vif->broken; i++) {
+		unsigned int at = (lan->first + i) % vif->nr_connected;
+		struct vif_queue *q = &vif->queue[at];
+		bool any;
+
+		/* Who had no room may have some, or has been given up. */
+		q->lan->blocked = false;
+		any = vif_tx_turn(q);
+		q->active |= any;
+		found |= any;
+	}
+	return found | (!vif->broken && vif_lan_receive(lan));
+}
+
+/* A mail waits: who has no slots at all need not be waited for in its turn. */
+static void starve_the_slotless(struct vif_lan *lan)
+{
+	struct vif *vif = lan->vif;
+	bool held = false;
+
+	for (unsigned int i = 0; i < vif->nr_connected; i++)
+		held |= lan->queue[i].held;
+	for (unsigned int i = 0; held && i < vif->nr_connected; i++)
+		if (!xpv_back_pending(&vif->queue[i].rx))
+			vif_starve(&vif->queue[i]);
+}
+
+/*
+ * Before a sleep: answers of other workers, and when to lose patience with
+ * them; their mail; the guest's rings.
+ */
+static bool arm(struct loop_work *work)
+{
+	struct vif_lan *lan = work->owner;
+	struct vif *vif = lan->vif;
+	bool waits = false, found;
+
+	if (vif->broken)
+		return false;
+	starve_the_slotless(lan);
+	found = switch_arm_receiver(lan->port);
+	for (unsigned int i = 0; i < vif->nr_connected; i++) {
+		struct lan_queue *lq = &lan->queue[i];
+
+		waits |= lq->blocked || lq->head != lq->tail;
+		found |= vif_queue_arm(&vif->queue[i]);
+	}
+	if (!waits) {
+		loop_timer_cancel(&lan->hold);
+		return found;
+	}
+	if (switch_arm_sender(lan->port))
+		return true;
+	if (!lan->hold.set)
+		loop_timer_set(vif->worker->loop, &lan->hold,
+			       loop_now() + SWITCH_HOLD_MS);
+	return found;
 }
 
 /* Somebody has been waited for as long as we do: the turn sees to it. */
@@ -24,10 +86,22 @@ static void hold_expired(struct loop_timer *timer)
 	(void)timer;
 }
 
-struct vif_lan *vif_lan_new(struct worker *w, const struct ipc_vif_switch *s,
+/* ---- life ---- */
+
+static void released(void *owner, uint16_t cookie)
+{
+	struct vif_lan *lan = owner;
+	struct lan_queue *lq = &lan->queue[cookie / LAN_FLIGHTS];
+
+	lq->flight[cookie % LAN_FLIGHTS].held--;
+}
+
+struct vif_lan *vif_lan_new(struct vif *vif, const struct ipc_vif_switch *s,
 			    const uint8_t mac[6], struct reason *why)
 {
-	struct vif_lan *lan = calloc(1, sizeof(*lan));
+	struct worker *w = vif->worker;
+	struct vif_lan *lan =
+		calloc(1, sizeof(*lan) + s->max_queues * sizeof(lan->queue[0]));
 	struct guard guard = s->guard;
 
 	memcpy(guard.mac, mac, sizeof(guard.mac));
@@ -39,8 +113,12 @@ struct vif_lan *vif_lan_new(struct worker *w, const struct ipc_vif_switch *s,
 		errno = ENOMEM;
 		return NULL;
 	}
+	lan->vif = vif;
 	lan->port->released = released;
 	lan->port->owner = lan;
+	lan->work.run = run;
+	lan->work.arm = arm;
+	lan->work.owner = lan;
 	lan->hold.expired = hold_expired;
 	lan->hold.owner = lan;
 	return lan;
@@ -48,24 +126,37 @@ struct vif_lan *vif_lan_new(struct worker *w, const struct ipc_vif_switch *s,
 
 void vif_lan_free(struct vif_lan *lan)
 {
+	if (lan)
+		switch_free(lan->port);
 	free(lan);
 }
 
-void vif_lan_start(struct vif_lan *lan, struct vif_queue *q)
+void vif_lan_start(struct vif_lan *lan, bool resumed)
 {
-	lan->queue = q;
-	lan->head = lan->tail = 0;
-	lan->blocked = false;
-	lan->wanted = 1;
-	lan->nr_arrivals = 0;
+	struct vif *vif = lan->vif;
+
+	memset(lan->queue, 0, vif->nr_queues * sizeof(lan->queue[0]));
+	for (unsigned int i = 0; i < vif->nr_queues; i++)
+		lan->queue[i].wanted = 1;
+	if (!resumed)
+		vif_lan_drain(lan, NULL);
+	loop_work_add(vif->worker->loop, &lan->work);
+	lan->working = true;
 }
 
 void vif_lan_stop(struct vif_lan *lan)
 {
+	struct vif *vif = lan->vif;
+
+	if (!lan->working)
+		return;
+	lan->working = false;
+	loop_work_del(vif->worker->loop, &lan->work);
 	switch_set_open(lan->port, false);
 	switch_quiesce(lan->port);
 	loop_timer_cancel(&lan->hold);
-	lan->head = lan->tail;
+	for (unsigned int i = 0; i < vif->nr_queues; i++)
+		lan->queue[i].head = lan->queue[i].tail;
 }
 
 /* ---- sending ---- */
@@ -145,8 +236,10 @@ static int send_packet(struct vif_queue *q, struct tx_packet *pkt, uint64_t now)
 		pkt->status = XPV_NETIF_ERROR;
 		return 0;
 	}
-	held = switch_forward(q->lan->port, &out,
-			      (uint16_t)(q->lan->tail % LAN_FLIGHTS), now);
+	held = switch_forward(q->vif->lan->port, &out,
+			      (uint16_t)(vif_queue_number(q) * LAN_FLIGHTS +
+					 q->lan->tail % LAN_FLIGHTS),
+			      now);
 	if (held >= 0) {
 		q->counter[VIF_TX_PACKETS]++;
 		q->counter[VIF_TX_BYTES] += len;
@@ -156,7 +249,7 @@ static int send_packet(struct vif_queue *q, struct tx_packet *pkt, uint64_t now)
 
 unsigned int vif_lan_send(struct vif_queue *q, unsigned int nr)
 {
-	struct vif_lan *lan = q->lan;
+	struct lan_queue *lan = q->lan;
 	uint64_t now = loop_now();
 	unsigned int done;
 
@@ -179,7 +272,7 @@ unsigned int vif_lan_send(struct vif_queue *q, unsigned int nr)
 		};
 	}
 	lan->blocked = done < nr;
-	switch_flush(lan->port);
+	switch_flush(q->vif->lan->port);
 	return done;
 }
 
@@ -190,19 +283,9 @@ static void answer(struct vif_queue *q, const struct lan_flight *f)
 			      i && i <= f->nr_extras, f->status);
 }
 
-bool vif_lan_reap(struct vif_queue *q)
-{
-	struct vif_lan *lan = q->lan;
-	bool any = switch_reap(lan->port, loop_now());
-
-	/* Who had no room may have some now, or has been given up. */
-	lan->blocked = false;
-	return any;
-}
-
 void vif_lan_answer(struct vif_queue *q)
 {
-	struct vif_lan *lan = q->lan;
+	struct lan_queue *lan = q->lan;
 
 	while (lan->head != lan->tail) {
 		struct lan_flight *f = &lan->flight[lan->head % LAN_FLIGHTS];
@@ -212,22 +295,4 @@ void vif_lan_answer(struct vif_queue *q)
 		answer(q, f);
 		lan->head++;
 	}
-}
-
-/* Before a sleep: answers of other workers, and when to lose patience. */
-bool vif_lan_arm(struct vif_queue *q)
-{
-	struct vif_lan *lan = q->lan;
-	bool waits = lan->blocked || lan->head != lan->tail;
-
-	if (!waits) {
-		loop_timer_cancel(&lan->hold);
-		return false;
-	}
-	if (switch_arm_sender(lan->port))
-		return true;
-	if (!lan->hold.set)
-		loop_timer_set(q->vif->worker->loop, &lan->hold,
-			       loop_now() + SWITCH_HOLD_MS);
-	return false;
 }

@@ -9,6 +9,13 @@
  * A packet that comes is copied from the sender's pages straight to the
  * guest's, if the guest can take it as it is; else it goes the way of frames
  * from a tap, through our memory.
+ *
+ * The queues of a vif share its port, and the links to the others with it. In
+ * each turn another queue is the first to send, so that none takes all the
+ * room there is. What comes is for the queue that its hash names. While that
+ * one has no slots, its link waits, and keeps the order; but no longer than
+ * LAN_WAIT_MS: what is for a queue that the guest neglects is dropped then,
+ * and not in the others' way.
  */
 #ifndef XPV_VIF_LAN_H
 #define XPV_VIF_LAN_H
@@ -18,11 +25,20 @@
 #include "netif.h"
 
 struct reason;
+struct vif;
 struct vif_queue;
-struct worker;
 
 /* Packets that are not answered: no more than the ring has slots. */
 #define LAN_FLIGHTS 256u
+/* The switch knows a packet by the number of its queue and its flight. */
+_Static_assert(IPC_MAX_QUEUES *LAN_FLIGHTS <= MAIL_NO_COOKIE,
+	       "each packet has a cookie");
+
+/*
+ * A guest of several queues leaves one without slots for so long: less than
+ * what a sender waits before it takes its packets back (SWITCH_HOLD_MS).
+ */
+#define LAN_WAIT_MS 100u
 
 /* A packet whose slots are not answered yet. */
 struct lan_flight {
@@ -43,24 +59,37 @@ struct lan_arrival {
 	uint16_t op, nr_ops;
 };
 
-struct vif_lan {
-	struct switch_port *port;
-	struct vif_queue *queue;
+/* What a queue has of its own; see struct vif_queue. */
+struct lan_queue {
 	uint32_t head, tail; /* flights, free-running */
 	struct lan_flight flight[LAN_FLIGHTS];
 	uint16_t id[LAN_FLIGHTS]; /* of each request that is not answered */
 	bool blocked; /* the next packet's receiver has no room */
-	uint8_t wanted; /* slots that the mail at hand wants */
+	bool held; /* a mail waits for slots of ours */
+	uint8_t wanted; /* slots that it wants */
 	struct lan_arrival arrival[SWITCH_TURN];
 	unsigned int nr_arrivals;
-	struct loop_timer hold;
 };
 
-/* NULL and *why. The port is closed with the queue's. */
-struct vif_lan *vif_lan_new(struct worker *w, const struct ipc_vif_switch *s,
+struct vif_lan {
+	struct switch_port *port;
+	struct vif *vif;
+	struct loop_work work; /* all queues' turns */
+	bool working;
+	unsigned int first; /* queue to send before the others */
+	struct loop_timer hold;
+	struct lan_queue queue[];
+};
+
+/* Of s->max_queues; NULL and *why. */
+struct vif_lan *vif_lan_new(struct vif *vif, const struct ipc_vif_switch *s,
 			    const uint8_t mac[6], struct reason *why);
 void vif_lan_free(struct vif_lan *lan);
-void vif_lan_start(struct vif_lan *lan, struct vif_queue *q);
+/*
+ * Before the queues are connected. Unless @resumed, what waits was meant for
+ * a connection that is no more.
+ */
+void vif_lan_start(struct vif_lan *lan, bool resumed);
 /* No other worker copies from the guest any more. */
 void vif_lan_stop(struct vif_lan *lan);
 
@@ -69,23 +98,17 @@ void vif_lan_stop(struct vif_lan *lan);
  * done with: fewer than @nr when a receiver has to be waited for.
  */
 unsigned int vif_lan_send(struct vif_queue *q, unsigned int nr);
-/* Before that: what other workers have done with; true if anything was. */
-bool vif_lan_reap(struct vif_queue *q);
 /* After that: answer what nobody holds any more. */
 void vif_lan_answer(struct vif_queue *q);
-bool vif_lan_arm(struct vif_queue *q);
 
-/*
- * Place packets, *room slots at most. True: one was added to the batch that
- * cannot be handed over as it is.
- */
-bool vif_lan_fetch(struct vif_queue *q, uint32_t *room);
+/* A turn of all queues to their guest; true if there was anything. */
+bool vif_lan_receive(struct vif_lan *lan);
 /*
  * After the copies: what a sender's grants have spoilt gives its slots back,
  * to packets behind it or to the guest's ring.
  */
 void vif_lan_settle(struct vif_queue *q);
-void vif_lan_fetched(struct vif_queue *q);
-void vif_lan_drain(struct vif_queue *q);
+/* Throw away what @q is the next to get, or all (NULL). */
+void vif_lan_drain(struct vif_lan *lan, const struct vif_queue *q);
 
 #endif

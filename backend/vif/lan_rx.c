@@ -97,7 +97,7 @@ static void place(struct vif_queue *q, const struct switch_mail *m,
 /* Through our memory: false if it did not get there. */
 static bool bounce(struct vif_queue *q, struct switch_mail *m)
 {
-	struct switch_port *sp = q->lan->port;
+	struct switch_port *sp = q->vif->lan->port;
 	uint8_t *room = port_batch_room(&q->rx_batch);
 	struct port_frame *frame;
 
@@ -134,36 +134,93 @@ static bool plan_mail(struct vif_queue *q, const struct switch_mail *m,
 	return true;
 }
 
-bool vif_lan_fetch(struct vif_queue *q, uint32_t *room)
+/* False: there is no room for it in this turn. */
+static bool offer(struct vif_queue *q, struct switch_mail *m)
 {
-	struct switch_port *sp = q->lan->port;
-	struct switch_mail *m;
+	struct switch_port *sp = q->vif->lan->port;
 	struct rx_plan plan;
 
-	q->lan->wanted = 1;
-	while ((m = switch_peek(sp))) {
-		if (!multicast_wanted(&q->vif->legacy->multicast, m->header)) {
-			q->counter[VIF_RX_DROP_MULTICAST]++;
-			switch_skip(sp, m);
-			continue;
-		}
-		if (!plan_mail(q, m, &plan)) {
-			if (!port_batch_room(&q->rx_batch))
-				return false;
-			if (bounce(q, m))
-				return true;
-			continue;
-		}
-		if (!vif_rx_fits(q, plan.slots, MAIL_OPS, *room)) {
-			q->lan->wanted = plan.slots;
+	/* Nothing overtakes what waits. */
+	if (q->lan->held || q->rx_done < q->rx_batch.nr)
+		return false;
+	if (plan_mail(q, m, &plan)) {
+		q->lan->wanted = plan.slots;
+		if (!vif_rx_fits(q, plan.slots, MAIL_OPS))
 			return false;
-		}
-		if (!switch_take(sp, m))
-			continue;
-		place(q, m, &plan);
-		*room -= plan.slots;
+		if (switch_take(sp, m))
+			place(q, m, &plan);
+		return true;
 	}
-	return false;
+	if (!port_batch_room(&q->rx_batch))
+		return false;
+	if (bounce(q, m))
+		vif_rx_place(q);
+	return true;
+}
+
+static void deliver(struct vif *vif, struct switch_mail *m)
+{
+	struct vif_queue *q = vif_steer_queue(vif, m->header, m->header_len);
+
+	if (!multicast_wanted(&vif->legacy->multicast, m->header)) {
+		q->counter[VIF_RX_DROP_MULTICAST]++;
+		switch_skip(vif->lan->port, m);
+	} else if (offer(q, m)) {
+		q->lan->wanted = 1;
+	} else if (vif_neglected(q)) {
+		q->counter[VIF_RX_DRAINED]++;
+		switch_skip(vif->lan->port, m);
+	} else {
+		q->lan->held = true;
+		switch_hold(vif->lan->port, m);
+	}
+}
+
+bool vif_lan_receive(struct vif_lan *lan)
+{
+	struct vif *vif = lan->vif;
+	struct switch_mail *m;
+	bool found = false;
+
+	switch_begin(lan->port);
+	for (unsigned int i = 0; i < vif->nr_connected; i++) {
+		if (!vif_rx_begin(&vif->queue[i]))
+			return true;
+		lan->queue[i].held = false;
+		lan->queue[i].wanted = 1;
+		vif_rx_place(&vif->queue[i]);
+	}
+	while ((m = switch_peek(lan->port)))
+		deliver(vif, m);
+	for (unsigned int i = 0; i < vif->nr_connected; i++) {
+		bool any = vif_rx_end(&vif->queue[i]);
+
+		vif->queue[i].active |= any;
+		found |= any;
+	}
+	switch_answer(lan->port);
+	port_batch_reset(&vif->segments);
+	return found;
+}
+
+void vif_lan_drain(struct vif_lan *lan, const struct vif_queue *q)
+{
+	struct vif *vif = lan->vif;
+	struct switch_mail *m;
+
+	switch_begin(lan->port);
+	while ((m = switch_peek(lan->port))) {
+		struct vif_queue *to =
+			vif_steer_queue(vif, m->header, m->header_len);
+
+		if (q && to != q) {
+			switch_hold(lan->port, m);
+			continue;
+		}
+		to->counter[VIF_RX_DRAINED]++;
+		switch_skip(lan->port, m);
+	}
+	switch_answer(lan->port);
 }
 
 /* ---- after the copies ---- */
@@ -218,7 +275,7 @@ static void take_out(struct vif_queue *q, const struct lan_arrival *a)
  */
 static void take_out_sender(struct vif_queue *q, unsigned int first)
 {
-	struct vif_lan *lan = q->lan;
+	struct lan_queue *lan = q->lan;
 	const struct switch_link *link = lan->arrival[first].link;
 	unsigned int slots = 0, ops = 0, keep = first;
 
@@ -234,7 +291,7 @@ static void take_out_sender(struct vif_queue *q, unsigned int first)
 		take_out(q, &a);
 		slots += a.nr_slots;
 		ops += a.nr_ops;
-		lan->port->counter[SWITCH_RX_DROP_GRANT]++;
+		q->vif->lan->port->counter[SWITCH_RX_DROP_GRANT]++;
 	}
 	lan->nr_arrivals = keep;
 	xpv_back_return(&q->rx, slots);
@@ -262,7 +319,7 @@ static void copy_anew(struct vif_queue *q, unsigned int slot, unsigned int op)
 
 void vif_lan_settle(struct vif_queue *q)
 {
-	struct vif_lan *lan = q->lan;
+	struct lan_queue *lan = q->lan;
 	unsigned int i = 0;
 
 	while (i < lan->nr_arrivals) {
@@ -277,25 +334,8 @@ void vif_lan_settle(struct vif_queue *q)
 		q->counter[VIF_RX_PACKETS]++;
 		q->counter[VIF_RX_BYTES] += a->len;
 		q->counter[VIF_RX_GSO] += a->gso;
-		lan->port->counter[SWITCH_RX_DIRECT] += a->copied;
+		q->vif->lan->port->counter[SWITCH_RX_DIRECT] += a->copied;
 		i++;
 	}
 	lan->nr_arrivals = 0;
-}
-
-void vif_lan_fetched(struct vif_queue *q)
-{
-	switch_answer(q->lan->port);
-}
-
-void vif_lan_drain(struct vif_queue *q)
-{
-	struct switch_port *sp = q->lan->port;
-	struct switch_mail *m;
-
-	while ((m = switch_peek(sp))) {
-		switch_skip(sp, m);
-		q->counter[VIF_RX_DRAINED]++;
-	}
-	switch_answer(sp);
 }

@@ -82,18 +82,18 @@ static void publish_stats(struct vif_queue *q)
 {
 	struct vif_queue_stats *s = &q->vif->stats->queue[vif_queue_number(q)];
 
+	/* The port of a switch is one, and counted once. */
+	if (q->lan && vif_queue_number(q))
+		return;
 	s->port = q->port->stats;
 	if (q->lan)
-		memcpy(s->lan, q->lan->port->counter, sizeof(s->lan));
+		memcpy(s->lan, q->vif->lan->port->counter, sizeof(s->lan));
 }
 
-static bool arm(struct loop_work *work)
+bool vif_queue_arm(struct vif_queue *q)
 {
-	struct vif_queue *q = work->owner;
 	bool found;
 
-	if (q->vif->broken)
-		return false;
 	publish_stats(q);
 	if (q->active && !q->release.set)
 		loop_timer_set(q->vif->worker->loop, &q->release,
@@ -101,6 +101,13 @@ static bool arm(struct loop_work *work)
 	found = vif_tx_arm(q);
 	found |= vif_rx_arm(q);
 	return found;
+}
+
+static bool arm(struct loop_work *work)
+{
+	struct vif_queue *q = work->owner;
+
+	return !q->vif->broken && vif_queue_arm(q);
 }
 
 /* Edge-triggered: the flag stays until receive() finds nothing. */
@@ -248,15 +255,15 @@ int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 	q->tx_throttled = false;
 	q->starved_since = 0;
 	q->stalled = false;
-	if (q->lan)
-		vif_lan_start(q->lan, q);
 	take_over(q, resumed);
+	q->connected = true;
+	if (q->lan)
+		return 0;
 	/* What waits was meant for a connection that is no more. */
 	if (!resumed)
 		vif_rx_drain(q);
 	q->port_ready = true;
 	loop_work_add(q->vif->worker->loop, &q->work);
-	q->connected = true;
 	return 0;
 }
 
@@ -266,11 +273,10 @@ void vif_queue_disconnect(struct vif_queue *q)
 		return;
 	q->connected = false;
 	memset(&q->cut, 0, sizeof(q->cut));
-	loop_work_del(q->vif->worker->loop, &q->work);
-	if (q->lan)
-		vif_lan_stop(q->lan);
-	else
+	if (!q->lan) {
+		loop_work_del(q->vif->worker->loop, &q->work);
 		loop_del(q->vif->worker->loop, &q->readable);
+	}
 	loop_timer_cancel(&q->starve);
 	loop_timer_cancel(&q->release);
 	undo(q);

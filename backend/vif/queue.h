@@ -87,9 +87,9 @@ _Static_assert(sizeof(union rx_response) == XPV_NETIF_RX_SLOT &&
 struct vif_queue {
 	struct vif *vif;
 	struct port *port;
-	struct vif_lan *lan; /* NULL: the port is none of a switch */
+	struct lan_queue *lan; /* NULL: the port is none of a switch */
 	struct loop_source readable; /* the port's descriptor */
-	struct loop_work work;
+	struct loop_work work; /* not on a switch: there lan.c does it */
 	struct loop_port event[2]; /* tx and rx, or [0] for both */
 	unsigned int nr_events;
 	bool port_ready; /* receive() may find a frame */
@@ -120,6 +120,8 @@ struct vif_queue {
 	/* Of the turn, but for a frame and its plan that wait at [0]. */
 	struct port_batch tx_batch, rx_batch;
 	struct rx_plan rx_plan[PORT_BATCH];
+	uint32_t rx_room; /* slots that are left */
+	unsigned int rx_done; /* frames of rx_batch that have got theirs */
 	struct hyper_copy ops[RING_SLOTS];
 	unsigned int nr_ops;
 	struct xpv_netif_tx_request tx_slots[TX_TURN_SLOTS];
@@ -160,6 +162,7 @@ struct vif {
 	struct vif_legacy *legacy;
 	struct vif_ctrl ctrl;
 	struct vif_steer steer;
+	struct vif_lan *lan; /* NULL: on no switch */
 	struct port_batch segments; /* of frames that are cut, for a turn */
 	struct vif_queue queue[];
 };
@@ -169,6 +172,8 @@ int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port);
 /* Frees what init made; the port stays. */
 void vif_queue_fini(struct vif_queue *q);
 /* @resumed: the rings were a dead worker's, and the guest goes on with them. */
+/* Before the loop sleeps; true if there is something to do meanwhile. */
+bool vif_queue_arm(struct vif_queue *q);
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 		      bool resumed, struct reason *why);
 void vif_queue_disconnect(struct vif_queue *q);
@@ -202,6 +207,14 @@ bool vif_tx_turn(struct vif_queue *q);
 bool vif_tx_arm(struct vif_queue *q);
 bool vif_rx_turn(struct vif_queue *q);
 bool vif_rx_arm(struct vif_queue *q);
+/*
+ * The same turn step by step. begin: false if the ring is broken, which is
+ * told; frames that waited are placed. place: those of rx_batch; true if all
+ * are. end: copy and answer; true if there was anything.
+ */
+bool vif_rx_begin(struct vif_queue *q);
+bool vif_rx_place(struct vif_queue *q);
+bool vif_rx_end(struct vif_queue *q);
 /* Look at the frame at @i of rx_batch, which has just come from the port. */
 void vif_rx_plan(struct vif_queue *q, unsigned int i);
 /* The guest's headroom has changed under the frames that wait. */
@@ -234,8 +247,7 @@ uint32_t vif_rx_slot_bytes(const struct vif_queue *q);
 void vif_rx_plan_rest(struct vif_queue *q, const struct port_frame *frame,
 		      struct rx_plan *plan);
 /* One more frame of @slots slots and @ops copies fits into our turn. */
-bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops,
-		 uint32_t room);
+bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops);
 /* Take a slot for @len bytes; returns its number in the turn. */
 uint32_t vif_rx_slot(struct vif_queue *q, uint32_t len, uint16_t flags,
 		     uint32_t *gref);
@@ -246,9 +258,13 @@ struct hyper_copy *vif_rx_op(struct vif_queue *q, uint32_t slot, uint32_t gref,
 uint16_t vif_rx_flags(const struct vif_queue *q, const struct rx_plan *plan);
 void vif_rx_extras(struct vif_queue *q, const struct rx_plan *plan);
 
-/* starve.c: a queue has, or may have, a frame and no slots for it; it has. */
+/*
+ * starve.c: a queue has, or may have, a frame and no slots for it; it has. Of
+ * a neglected one, frames do not wait any more.
+ */
 void vif_starve_init(struct vif_queue *q);
 void vif_starve(struct vif_queue *q);
 void vif_fed(struct vif_queue *q);
+bool vif_neglected(const struct vif_queue *q);
 
 #endif

@@ -107,16 +107,17 @@ void vif_rx_plan_slots(struct vif_queue *q)
 }
 
 /*
- * Read frames behind those of the batch, as many as are sure to fit into
- * @room slots, but at least one. True if any came.
+ * Read frames behind those of the batch, as many as are sure to fit into the
+ * slots that are left, but at least one. True if any came.
  */
-static bool fetch(struct vif_queue *q, uint32_t room)
+static bool fetch(struct vif_queue *q)
 {
 	struct port_batch *b = &q->rx_batch;
 	uint32_t worst = q->vif->guest.sg ? RX_FRAME_SLOTS : 1;
-	unsigned int max = room / worst, first = b->nr, got;
+	unsigned int max = q->rx_room / worst, first = b->nr, got;
 
-	if (!q->port_ready || q->vif->steer.on || !room || !port_batch_room(b))
+	if (!q->port_ready || q->vif->steer.on || !q->rx_room ||
+	    !port_batch_room(b))
 		return false;
 	if (!max)
 		max = 1;
@@ -138,6 +139,7 @@ static union rx_response *take_slot(struct vif_queue *q, uint32_t *gref)
 	struct xpv_netif_rx_request req;
 
 	xpv_back_take(&q->rx, &req, sizeof(req));
+	q->rx_room--;
 	slot->gref = req.gref;
 	slot->id = req.id;
 	memset(out, 0, sizeof(*out));
@@ -249,15 +251,14 @@ static void place(struct vif_queue *q, const struct port_frame *frame,
 		q->counter[VIF_RX_GSO]++;
 }
 
-bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops,
-		 uint32_t room)
+bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops)
 {
-	return slots <= room && q->nr_ops + ops <= RING_SLOTS;
+	return slots <= q->rx_room && q->nr_ops + ops <= RING_SLOTS;
 }
 
-static bool fits(const struct vif_queue *q, uint32_t slots, uint32_t room)
+static bool fits(const struct vif_queue *q, uint32_t slots)
 {
-	return vif_rx_fits(q, slots, RX_FRAME_SLOTS, room);
+	return vif_rx_fits(q, slots, RX_FRAME_SLOTS);
 }
 
 /*
@@ -265,7 +266,7 @@ static bool fits(const struct vif_queue *q, uint32_t slots, uint32_t room)
  * last one is placed.
  */
 static bool place_segments(struct vif_queue *q, const struct port_frame *frame,
-			   struct rx_plan *plan, uint32_t *room)
+			   struct rx_plan *plan)
 {
 	struct port_batch *b = &q->vif->segments;
 	struct segmenter *s = &q->cut;
@@ -279,42 +280,35 @@ static bool place_segments(struct vif_queue *q, const struct port_frame *frame,
 
 		plan->len = segment_len(s);
 		plan->slots = slots_for(q, plan);
-		if (!to || !fits(q, plan->slots, *room))
+		if (!to || !fits(q, plan->slots))
 			return false;
 		segment_next(s, to, &off);
 		csum_complete(to, plan->len, off.csum_start, off.csum_offset);
 		place(q, port_batch_add(b, plan->len), plan);
-		*room -= plan->slots;
 	}
 	memset(&q->cut, 0, sizeof(q->cut));
 	q->counter[VIF_RX_CUT]++;
 	return true;
 }
 
-/* Place frames while slots last. Returns how many are done with. */
-static unsigned int place_frames(struct vif_queue *q, uint32_t room)
+bool vif_rx_place(struct vif_queue *q)
 {
 	struct port_batch *b = &q->rx_batch;
-	unsigned int done = 0;
 
-	for (;;) {
-		struct rx_plan *plan = &q->rx_plan[done];
+	for (; q->rx_done < b->nr; q->rx_done++) {
+		struct rx_plan *plan = &q->rx_plan[q->rx_done];
+		struct port_frame *frame = &b->frame[q->rx_done];
 
-		if (done == b->nr &&
-		    !(q->lan ? vif_lan_fetch(q, &room) : fetch(q, room)))
-			break;
-		if (!fits(q, plan->slots, room))
-			break;
+		if (!fits(q, plan->slots))
+			return false;
 		if (plan->slots && plan->cut) {
-			if (!place_segments(q, &b->frame[done], plan, &room))
-				break;
+			if (!place_segments(q, frame, plan))
+				return false;
 		} else if (plan->slots) {
-			place(q, &b->frame[done], plan);
-			room -= plan->slots;
+			place(q, frame, plan);
 		}
-		done++;
 	}
-	return done;
+	return true;
 }
 
 static void answer(struct vif_queue *q)
@@ -337,35 +331,50 @@ static void forget(struct vif_queue *q, unsigned int done)
 	memmove(q->rx_plan, q->rx_plan + done, keep * sizeof(q->rx_plan[0]));
 }
 
-bool vif_rx_turn(struct vif_queue *q)
+bool vif_rx_begin(struct vif_queue *q)
 {
 	int room = xpv_back_pending(&q->rx);
-	unsigned int done;
-	bool found;
 
 	if (room < 0) {
 		vif_queue_broken(q,
 				 "rx ring: req_prod is ahead of the %u "
 				 "slots of the ring",
 				 q->rx.ring.entries);
-		return true;
+		return false;
 	}
 	if (q->starved_since && (uint32_t)room >= vif_rx_wanted(q))
 		vif_fed(q);
+	q->rx_room = (uint32_t)room;
+	q->rx_done = 0;
 	q->nr_ops = 0;
-	done = place_frames(q, (uint32_t)room);
-	found = done || q->rx_answers.n;
+	return true;
+}
+
+bool vif_rx_end(struct vif_queue *q)
+{
+	bool found = q->rx_done || q->rx_answers.n;
+
 	if (q->rx_answers.n) {
 		vif_queue_copy(q, 0);
 		if (q->lan)
 			vif_lan_settle(q);
 		answer(q);
 	}
-	if (q->lan)
-		vif_lan_fetched(q);
+	if (q->rx_done)
+		forget(q, q->rx_done);
+	return found;
+}
+
+bool vif_rx_turn(struct vif_queue *q)
+{
+	bool found;
+
+	if (!vif_rx_begin(q))
+		return true;
+	while (vif_rx_place(q) && fetch(q))
+		;
+	found = vif_rx_end(q);
 	port_batch_reset(&q->vif->segments);
-	if (done)
-		forget(q, done);
 	return found;
 }
 
@@ -376,12 +385,12 @@ void vif_rx_drain(struct vif_queue *q)
 
 	memset(&q->cut, 0, sizeof(q->cut));
 	if (q->lan)
-		vif_lan_drain(q);
+		vif_lan_drain(q->vif->lan, q);
 	/* Bounded: a port that is filled as fast goes on next time. */
 	for (int i = 0; i < 16; i++) {
 		q->counter[VIF_RX_DRAINED] += b->nr;
 		port_batch_reset(b);
-		if (q->vif->steer.on)
+		if (q->lan || q->vif->steer.on)
 			return;
 		got = q->port->ops->receive(q->port, b, PORT_BATCH);
 		q->port_ready = got;
@@ -393,8 +402,8 @@ void vif_rx_drain(struct vif_queue *q)
 
 bool vif_rx_arm(struct vif_queue *q)
 {
-	bool may_come = q->lan ? switch_arm_receiver(q->lan->port)
-			       : q->port_ready && !q->vif->steer.on;
+	bool may_come =
+		q->lan ? q->lan->held : q->port_ready && !q->vif->steer.on;
 	uint32_t need = vif_rx_wanted(q);
 	int n;
 

@@ -10,6 +10,22 @@
 #include "../worker/log.h"
 #include "queue.h"
 
+/* Until frames that wait are thrown away for the first time. */
+static unsigned int patience(const struct vif_queue *q)
+{
+	const struct vif *vif = q->vif;
+
+	/* The others of a switch's queues wait with it. */
+	return q->lan && vif->nr_connected > 1 && vif->drain_ms > LAN_WAIT_MS
+		       ? LAN_WAIT_MS
+		       : vif->drain_ms;
+}
+
+bool vif_neglected(const struct vif_queue *q)
+{
+	return q->starved_since && loop_now() >= q->starved_since + patience(q);
+}
+
 static void stall(struct vif_queue *q)
 {
 	struct vif *vif = q->vif;
@@ -54,7 +70,7 @@ void vif_starve(struct vif_queue *q)
 	q->starved_since = loop_now();
 	q->counter[VIF_RX_STARVED]++;
 	loop_timer_set(q->vif->worker->loop, &q->starve,
-		       q->starved_since + q->vif->drain_ms);
+		       q->starved_since + patience(q));
 }
 
 void vif_fed(struct vif_queue *q)

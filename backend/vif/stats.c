@@ -100,7 +100,7 @@ uint64_t vif_counter(const struct vif *vif, enum vif_counter counter)
 void vif_port_stats(const struct vif *vif, struct port_stats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
-	for (unsigned int i = 0; i < vif->nr_queues; i++) {
+	for (unsigned int i = 0; i < (vif->lan ? 1 : vif->nr_queues); i++) {
 		const struct port_stats *p = &vif->queue[i].port->stats;
 
 		stats->sent += p->sent;

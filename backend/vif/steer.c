@@ -5,12 +5,33 @@
 
 #include <string.h>
 
+/* Of a guest that has not set up one: addresses, and ports of TCP. */
+static const struct vif_hash own = {
+	.algorithm = XPV_HASH_ALGORITHM_TOEPLITZ,
+	.flags = XPV_HASH_ALL_FLAGS,
+	/* Any that is not regular; a flow keeps to its queue for good. */
+	.key = {0x9e, 0x37, 0x79, 0xb9, 0x7f, 0x4a, 0x7c, 0x15, 0xf3, 0x9c,
+		0xc0, 0x60, 0x5c, 0xed, 0xc8, 0x34, 0x10, 0x82, 0x27, 0x6b,
+		0xf3, 0xa2, 0x72, 0x51, 0xf8, 0x6c, 0x6a, 0x11, 0xd0, 0xc1,
+		0x8e, 0x95, 0x27, 0x67, 0xf0, 0xb1, 0x53, 0xd2, 0x7b, 0x7f},
+};
+
+struct vif_queue *vif_steer_queue(struct vif *vif, const uint8_t *frame,
+				  uint32_t len)
+{
+	const struct vif_hash *h =
+		hash_on(&vif->legacy->hash) ? &vif->legacy->hash : &own;
+	struct hash_value v;
+
+	if (vif->nr_connected < 2)
+		return &vif->queue[0];
+	v = hash_frame(h, frame, len);
+	return &vif->queue[hash_queue(h, &v, vif->nr_connected)];
+}
+
 static void move(struct vif *vif, const struct port_frame *frame)
 {
-	struct hash_value v =
-		hash_frame(&vif->legacy->hash, frame->data, frame->len);
-	unsigned int to = hash_queue(&vif->legacy->hash, &v, vif->nr_connected);
-	struct vif_queue *q = &vif->queue[to];
+	struct vif_queue *q = vif_steer_queue(vif, frame->data, frame->len);
 	uint8_t *room = port_batch_room(&q->rx_batch);
 	struct port_frame *moved;
 
@@ -68,7 +89,8 @@ void vif_steer_stop(struct vif *vif)
 
 void vif_steer_update(struct vif *vif)
 {
-	bool want = hash_on(&vif->legacy->hash) && vif->nr_connected > 1;
+	bool want = !vif->lan && hash_on(&vif->legacy->hash) &&
+		    vif->nr_connected > 1;
 	struct reason why;
 
 	if (want == vif->steer.on)

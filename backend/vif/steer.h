@@ -5,12 +5,16 @@
  * itself: then the first port alone is in use, and each of its frames is moved
  * to the queue that its hash names. What a queue has no room for is dropped,
  * so that one that the guest neglects does not hold up the others.
+ *
+ * A switch has no queues: there each frame goes by a hash, the guest's or one
+ * of our own, see lan_rx.c.
  */
 #ifndef XPV_VIF_STEER_H
 #define XPV_VIF_STEER_H
 
 #include "../port/port.h"
 #include "../worker/loop.h"
+#include "hash.h"
 
 struct vif;
 
@@ -20,6 +24,9 @@ struct vif_steer {
 	struct port_batch batch;
 };
 
+/* The queue of a frame, of which the headers will do. */
+struct vif_queue *vif_steer_queue(struct vif *vif, const uint8_t *frame,
+				  uint32_t len);
 /* Follow the hash of the guest and its number of queues. */
 void vif_steer_update(struct vif *vif);
 void vif_steer_stop(struct vif *vif);

@@ -317,9 +317,8 @@ static bool take_slots(struct vif_queue *q)
 
 bool vif_tx_turn(struct vif_queue *q)
 {
-	bool found = q->lan && vif_lan_reap(q);
+	bool found = take_slots(q);
 
-	found |= take_slots(q);
 	if (q->lan && !q->vif->broken)
 		vif_lan_answer(q);
 	push(q);
@@ -330,8 +329,6 @@ bool vif_tx_arm(struct vif_queue *q)
 {
 	int n;
 
-	if (q->lan && vif_lan_arm(q))
-		return true;
 	/* A timer wakes us, and what has come meanwhile is there then. */
 	if (q->tx_throttled || (q->lan && q->lan->blocked))
 		return false;

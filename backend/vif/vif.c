@@ -22,14 +22,22 @@ static int check_attach(const struct ipc_vif_attach *a, unsigned int nr_fds,
 {
 	unsigned int files = a->stats + a->legacy, taps = nr_fds - files;
 
-	if (a->on_switch ? nr_fds == files
-			 : nr_fds > files && taps <= IPC_MAX_QUEUES &&
-				   taps == a->nr_fds)
+	if (!a->on_switch && nr_fds > files && taps <= IPC_MAX_QUEUES &&
+	    taps == a->nr_fds)
 		return 0;
-	reason_set(why,
-		   "%u tap queues announced, %u handed over, 1 to %u "
-		   "allowed",
-		   a->nr_fds, taps, IPC_MAX_QUEUES);
+	if (a->on_switch && nr_fds == files && a->lan.max_queues &&
+	    a->lan.max_queues <= IPC_MAX_QUEUES)
+		return 0;
+	if (a->on_switch)
+		reason_set(why,
+			   "a port of a switch with %u queues, 1 to %u "
+			   "allowed, and %u descriptors",
+			   a->lan.max_queues, IPC_MAX_QUEUES, nr_fds);
+	else
+		reason_set(why,
+			   "%u tap queues announced, %u handed over, 1 to %u "
+			   "allowed",
+			   a->nr_fds, taps, IPC_MAX_QUEUES);
 	return -EINVAL;
 }
 
@@ -37,9 +45,10 @@ static void fini_queues(struct vif *vif)
 {
 	for (unsigned int i = 0; i < vif->nr_queues; i++) {
 		vif_queue_fini(&vif->queue[i]);
-		port_close(vif->queue[i].port);
-		vif_lan_free(vif->queue[i].lan);
+		if (!vif->lan)
+			port_close(vif->queue[i].port);
 	}
+	vif_lan_free(vif->lan);
 	port_batch_fini(&vif->segments);
 	vif_stats_unmap(vif->stats);
 	vif_legacy_unmap(vif->legacy, vif->max_queues);
@@ -74,13 +83,22 @@ static int init_queue(struct vif *vif, unsigned int i, int fd,
 static int init_lan(struct vif *vif, const struct ipc_vif_attach *a,
 		    struct reason *why)
 {
-	struct vif_queue *q = &vif->queue[0];
+	int err = 0;
 
-	q->lan = vif_lan_new(vif->worker, &a->lan, a->mac, why);
-	if (!q->lan)
+	vif->lan = vif_lan_new(vif, &a->lan, a->mac, why);
+	if (!vif->lan)
 		return -errno;
-	vif->nr_queues = 1;
-	return vif_queue_init(q, vif, &q->lan->port->port);
+	while (!err && vif->nr_queues < vif->max_queues) {
+		unsigned int i = vif->nr_queues++;
+
+		vif->queue[i].lan = &vif->lan->queue[i];
+		err = vif_queue_init(&vif->queue[i], vif,
+				     &vif->lan->port->port);
+	}
+	if (err)
+		reason_set(why, "%s: memory of queues: %s", vif->name,
+			   strerror(-err));
+	return err;
 }
 
 static int init_queues(struct vif *vif, const int *fds, unsigned int nr_fds,
@@ -127,7 +145,7 @@ struct vif *vif_attach(struct worker *w, const struct ipc_msg *msg,
 	const struct ipc_vif_attach *a = &msg->vif_attach;
 	int err = check_attach(a, nr_fds, why);
 	unsigned int files = a->stats + a->legacy, taps = nr_fds - files;
-	unsigned int queues = a->on_switch ? 1 : taps;
+	unsigned int queues = a->on_switch ? a->lan.max_queues : taps;
 	struct vif *vif;
 
 	if (err) {
@@ -243,6 +261,8 @@ static void disconnect_queues(struct vif *vif)
 {
 	vif_ctrl_disconnect(vif);
 	vif_steer_stop(vif);
+	if (vif->lan)
+		vif_lan_stop(vif->lan);
 	loop_timer_cancel(&vif->credit.timer);
 	credit_forget_queues(&vif->credit);
 	for (unsigned int i = 0; i < vif->nr_queues; i++)
@@ -290,6 +310,8 @@ static int connect_rings(struct vif *vif, const struct ipc_vif_connect *c,
 	if (!err && c->has_ctrl)
 		err = vif_ctrl_connect(vif, c->ctrl_gref, c->ctrl_port,
 				       c->resumed, why);
+	if (!err && vif->lan)
+		vif_lan_start(vif->lan, c->resumed);
 	for (unsigned int i = 0; !err && i < c->nr_queues; i++)
 		err = vif_queue_connect(&vif->queue[i], &c->queue[i],
 					c->resumed, why);
@@ -350,7 +372,7 @@ void vif_disconnect(struct vif *vif)
 
 struct switch_port *vif_switch_port(struct vif *vif)
 {
-	return vif->queue[0].lan ? vif->queue[0].lan->port : NULL;
+	return vif->lan ? vif->lan->port : NULL;
 }
 
 void vif_detach(struct vif *vif)

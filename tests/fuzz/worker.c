@@ -219,6 +219,7 @@ static void attach_vif(struct input *in)
 	a->stats = flags & 8;
 	a->nr_fds = (uint8_t)(flags & 16 ? flags : n);
 	memset(a->name, flags & 32 ? 'x' : 0, sizeof(a->name));
+	a->lan.max_queues = flags & 3;
 	if (a->on_switch)
 		n = 0;
 	a->mac[5] = 1;

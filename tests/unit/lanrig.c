@@ -100,21 +100,38 @@ static struct lan_guest *new_guest(struct lan *lan)
 	return g;
 }
 
+static void add_queue(struct lan_guest *g, unsigned int i)
+{
+	struct ipc_vif_queue *q = &g->features.queue[i];
+	struct usernet *u = usernet_new(g->front, DOM0, true);
+
+	ck_assert_ptr_nonnull(u);
+	g->queue[i] = u;
+	q->tx_gref = u->tx_gref;
+	q->rx_gref = u->rx_gref;
+	q->tx_port = u->tx_port;
+	q->rx_port = u->rx_port;
+}
+
 static void connect_guest(struct lan *lan, struct lan_guest *g)
 {
-	struct ipc_vif_queue *q = &g->features.queue[0];
+	struct ipc_vif_connect *f = &g->features;
 	struct reason why = {""};
 
-	g->u = usernet_new(g->front, DOM0, true);
-	ck_assert_ptr_nonnull(g->u);
-	q->tx_gref = g->u->tx_gref;
-	q->rx_gref = g->u->rx_gref;
-	q->tx_port = g->u->tx_port;
-	q->rx_port = g->u->rx_port;
-	ck_assert_msg(!vif_connect(g->vif, &g->features, &why), "%s", why.text);
-	if (!lan->deaf)
-		usernet_post(g->u, USERNET_SLOTS);
-	usernet_push(g->u);
+	for (unsigned int i = 0; i < f->nr_queues; i++)
+		add_queue(g, i);
+	g->u = g->queue[0];
+	if (f->has_ctrl) {
+		ck_assert(!usernet_add_ctrl(g->u));
+		f->ctrl_gref = g->u->ctrl_gref;
+		f->ctrl_port = g->u->ctrl_port;
+	}
+	ck_assert_msg(!vif_connect(g->vif, f, &why), "%s", why.text);
+	for (unsigned int i = 0; i < f->nr_queues; i++) {
+		if (!lan->deaf)
+			usernet_post(g->queue[i], USERNET_SLOTS);
+		usernet_push(g->queue[i]);
+	}
 }
 
 void lan_attach(struct lan *lan, struct lan_guest *g, const char *bridge,
@@ -127,6 +144,7 @@ void lan_attach(struct lan *lan, struct lan_guest *g, const char *bridge,
 
 	msg.dev.class = IPC_VIF;
 	a->on_switch = true;
+	a->lan.max_queues = LAN_QUEUES;
 	memcpy(a->mac, g->mac, 6);
 	a->lan.guard.check_mac = !lan->no_guard;
 	ck_assert_ptr_null(vlan_parse(bridge, name, &a->lan.vlans));
@@ -198,7 +216,8 @@ void lan_remove(struct lan *lan, struct lan_guest *g)
 	g->vif = NULL;
 	g->port = NULL;
 	/* The backend must have let go of every page. */
-	ck_assert_int_eq(usernet_free(g->u), 0);
+	for (unsigned int i = 0; i < g->features.nr_queues; i++)
+		ck_assert_int_eq(usernet_free(g->queue[i]), 0);
 	g->u = NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "frontend/user/usernet.h"
 
 #define LAN_GUESTS 4u
+#define LAN_QUEUES 4u /* of a guest, at most */
 #define LAN_FRAME  (65535 + 64)
 #define LAN_ETH	   14u
 #define LAN_STAMP  26u /* bytes of a frame of lan_frame() before its payload */
@@ -29,7 +30,8 @@ struct lan_guest {
 	int control;
 	struct vif *vif;
 	struct switch_port *port;
-	struct usernet *u;
+	struct usernet *u; /* the first queue */
+	struct usernet *queue[LAN_QUEUES];
 	struct ipc_vif_connect features;
 	uint32_t id; /* of the port */
 };
@@ -47,7 +49,8 @@ struct lan {
 	struct lan_guest guest[LAN_GUESTS];
 	uint32_t next_id;
 	struct lan_copies copies;
-	struct ipc_vif_connect features; /* of guests that are added */
+	/* Of guests that are added. */
+	struct ipc_vif_connect features;
 	bool no_guard;
 	bool deaf; /* guests are added without receive slots */
 };
