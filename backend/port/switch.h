@@ -207,6 +207,10 @@ bool switch_take(struct switch_port *sp, struct switch_mail *mail);
  * over the same link, until the next turn. Then its link is the first.
  */
 void switch_hold(struct switch_port *sp, struct switch_mail *mail);
+static inline bool switch_holding(const struct switch_port *sp)
+{
+	return sp->first_held != SWITCH_LINKS;
+}
 /* Do not take it. */
 void switch_skip(struct switch_port *sp, struct switch_mail *mail);
 /* The same, for a reason. */

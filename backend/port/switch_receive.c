@@ -122,7 +122,7 @@ void switch_begin(struct switch_port *sp)
 {
 	struct switch_link *link;
 
-	if (sp->first_held == SWITCH_LINKS)
+	if (!switch_holding(sp))
 		return;
 	SWITCH_FOREACH(link, sp)
 		link->held = false;
@@ -170,7 +170,7 @@ bool switch_take(struct switch_port *sp, struct switch_mail *m)
 void switch_hold(struct switch_port *sp, struct switch_mail *m)
 {
 	m->link->held = true;
-	if (sp->first_held == SWITCH_LINKS)
+	if (!switch_holding(sp))
 		sp->first_held = (unsigned int)(m->link - sp->link);
 }
 

@@ -35,19 +35,6 @@ static bool run(struct loop_work *work)
 	return found | (!vif->broken && vif_lan_receive(lan));
 }
 
-/* A mail waits: who has no slots at all need not be waited for in its turn. */
-static void starve_the_slotless(struct vif_lan *lan)
-{
-	struct vif *vif = lan->vif;
-	bool held = false;
-
-	for (unsigned int i = 0; i < vif->nr_connected; i++)
-		held |= lan->queue[i].held;
-	for (unsigned int i = 0; held && i < vif->nr_connected; i++)
-		if (!xpv_back_pending(&vif->queue[i].rx))
-			vif_starve(&vif->queue[i]);
-}
-
 /*
  * Before a sleep: answers of other workers, and when to lose patience with
  * them; their mail; the guest's rings.
@@ -60,7 +47,6 @@ static bool arm(struct loop_work *work)
 
 	if (vif->broken)
 		return false;
-	starve_the_slotless(lan);
 	found = switch_arm_receiver(lan->port);
 	for (unsigned int i = 0; i < vif->nr_connected; i++) {
 		struct lan_queue *lq = &lan->queue[i];

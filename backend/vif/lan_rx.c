@@ -176,6 +176,23 @@ static void deliver(struct vif *vif, struct switch_mail *m)
 	}
 }
 
+/*
+ * A mail waits. The patience with its queue begins, and with all that have no
+ * slots: of a guest that has stopped, none is waited for behind another.
+ */
+static void starve(struct vif_lan *lan)
+{
+	struct vif *vif = lan->vif;
+
+	for (unsigned int i = 0; i < vif->nr_connected; i++) {
+		struct vif_queue *q = &vif->queue[i];
+		uint32_t wanted = q->lan->held ? vif_rx_wanted(q) : 1;
+
+		if (q->rx_room < wanted)
+			vif_starve(q);
+	}
+}
+
 bool vif_lan_receive(struct vif_lan *lan)
 {
 	struct vif *vif = lan->vif;
@@ -192,6 +209,8 @@ bool vif_lan_receive(struct vif_lan *lan)
 	}
 	while ((m = switch_peek(lan->port)))
 		deliver(vif, m);
+	if (switch_holding(lan->port))
+		starve(lan);
 	for (unsigned int i = 0; i < vif->nr_connected; i++) {
 		bool any = vif_rx_end(&vif->queue[i]);
 

@@ -47,6 +47,7 @@
 	X(mailbox)                                                             \
 	X(switch)                                                              \
 	X(switch_bad)                                                          \
+	X(switch_queues)                                                       \
 	X(lan)                                                                 \
 	X(lan_ports)                                                           \
 	X(net_soak)                                                            \

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Guests on a switch of ours: to each other, out through the uplink, and not into another VLAN. mtu= of its bridge.
-# timeout: 240
+# Guests on a switch of ours: to each other, out through the uplink, and not into another VLAN. mtu= of its bridge;
+# queues= virtual CPUs, and queues, of a guest; deep=1 for IPv6, tags on a trunk, and offloads off.
+# timeout: 400
 
 [[ $back == xpv ]] || skip "the switch is xpvd's"
 mtu=${mtu:-1500}
+queues=${queues:-1}
+trunk=${deep:+:0:10}
 make_bridge lan 192.168.78.1/24
 ip link set lan mtu "$mtu"
 
 # on_switch NAME BRIDGE [MORE]
 on_switch() {
-	guest_create "$1" --no-wait --vif "mac=00:16:3e:00:78:0$3,script=vif-xpv,bridge=$2"
+	guest_create "$1" --no-wait --vcpus "$queues" --vif "mac=00:16:3e:00:78:0$3,script=vif-xpv,bridge=$2"
 }
-on_switch a lan 2
-on_switch b lan 3
+on_switch a "lan$trunk" 2
+on_switch b "lan$trunk" 3
 on_switch c lan.7 4
 for name in a b c; do guest_wait $name; done
 guest_address a eth0 192.168.78.2/24
@@ -30,6 +33,7 @@ for name in a b; do
 	# shellcheck disable=SC2154
 	[[ $front = ours ]] || guest_must $name "ip link set eth0 mtu $mtu"
 	assert_equal "$(guest_run $name 'cat /sys/class/net/eth0/mtu')" "$mtu" "MTU of guest $name"
+	assert_equal "$(guest_run $name 'ls -d /sys/class/net/eth0/queues/rx-* | wc -l')" "$queues" "queues of guest $name"
 done
 guest_must a "ping -q -c 2 -W 5 -s $((mtu - 28)) 192.168.78.3" >/dev/null
 ping_guest 192.168.78.2 -s $((mtu - 28))
@@ -42,22 +46,73 @@ done
 # Three nested guests on one emulated processor move less in the time than PV guests do.
 # shellcheck disable=SC2154
 megabytes=16
-[[ $type = pv ]] || megabytes=4
+[[ $type = pv && -z $deep ]] || megabytes=4
+flows=$((queues > 1 ? 2 * queues : 1))
 
-# guest_to_guest FROM TO ADDRESS MB
+# guest_to_guest FROM TO ADDRESS MB [FLOWS]: the same bytes in each flow, and all of them arrive
 guest_to_guest() {
-	guest_must "$2" "rm -f /tmp/in; (timeout 110 socat -u TCP-LISTEN:5000,reuseaddr OPEN:/tmp/in,creat,trunc >/dev/null 2>&1) & sleep 1"
-	guest_must "$1" "head -c $(($4 << 20)) /dev/urandom >/tmp/out && socat -u OPEN:/tmp/out TCP:$3:5000,retry=10" 90
-	wait_until 20 guest_run "$2" "[ \$(stat -c %s /tmp/in) = $(($4 << 20)) ]" || fail "guest $2 did not get all"
-	assert_equal "$(guest_run "$2" 'sha256sum </tmp/in')" "$(guest_run "$1" 'sha256sum </tmp/out')" "what guest $2 got"
+	local TCP AT n=${5:-1} i
+	tcp "$3"
+	guest_must "$2" "rm -f /tmp/in*; for i in \$(seq $n); do (timeout 110 socat -u $TCP-LISTEN:500\$i,reuseaddr OPEN:/tmp/in\$i,creat,trunc >/dev/null 2>&1) & done; sleep 1"
+	guest_must "$1" "head -c $(($4 << 20)) /dev/urandom >/tmp/out && for i in \$(seq $n); do socat -u OPEN:/tmp/out $TCP:$AT:500\$i,retry=10 & done; wait" 90
+	for ((i = 1; i <= n; i++)); do
+		wait_until 20 guest_run "$2" "[ \$(stat -c %s /tmp/in$i) = $(($4 << 20)) ]" || fail "guest $2 did not get all of flow $i"
+	done
+	assert_equal "$(guest_run "$2" 'cat /tmp/in* | sha256sum')" \
+		"$(guest_run "$1" "for i in \$(seq $n); do cat /tmp/out; done | sha256sum")" "what guest $2 got at $3"
 }
+
+# datagrams FROM TO ADDRESS: each is a line with its own checksum
+datagrams() {
+	local at=UDP4:$3 listen=UDP4
+	[[ $3 != *:* ]] || at="UDP6:[$3]" listen=UDP6
+	guest_must "$2" "rm -f /tmp/udp; (timeout 90 socat -u $listen-RECV:5102 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
+	guest_must "$1" "for i in \$(seq 30); do l=\$(head -c 900 /dev/urandom | base64 -w0); echo \"\$(echo \$l | md5sum | cut -c1-32) \$l\" | socat -u - $at:5102; done" 90
+	guest_must "$2" "n=0; while read -r s l; do [ \"\$(echo \$l | md5sum | cut -c1-32)\" = \"\$s\" ] || exit 1; n=\$((n + 1)); done </tmp/udp; [ \$n -ge 28 ]"
+}
+
 guest_to_guest a b 192.168.78.3 $megabytes
 guest_to_guest b a 192.168.78.2 $megabytes
+datagrams a b 192.168.78.3
 
-# UDP: each datagram is a line with its own checksum
-guest_must b "(timeout 90 socat -u UDP-RECV:5002 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
-guest_must a "for i in \$(seq 30); do l=\$(head -c 900 /dev/urandom | base64 -w0); echo \"\$(echo \$l | md5sum | cut -c1-32) \$l\" | socat -u - UDP:192.168.78.3:5002; done" 90
-guest_must b "n=0; while read -r s l; do [ \"\$(echo \$l | md5sum | cut -c1-32)\" = \"\$s\" ] || exit 1; n=\$((n + 1)); done </tmp/udp; [ \$n -ge 28 ]"
+# used NAME: of its queues, those that guests sent to
+used() { xpv show "$(guest_id "$1")" vif0 | grep -c 'queue .* rx_packets: '; }
+if ((queues > 1)); then
+	guest_to_guest a b 192.168.78.3 4 $flows
+	guest_to_guest b a 192.168.78.2 4 $flows
+	for name in a b; do (($(used $name) > 1)) || fail "one queue got all for guest $name"; done
+fi
+
+if [[ -n $deep ]]; then
+	for name in a b; do
+		n=$([[ $name = a ]] && echo 2 || echo 3)
+		guest_must $name "ip -6 addr add fd78::$n/64 dev eth0 nodad; modprobe 8021q && ip link add link eth0 name eth0.10 type vlan id 10"
+		guest_address $name eth0.10 "192.168.10.$n/24"
+		guest_must $name "ip -6 addr add fd10::$n/64 dev eth0.10 nodad"
+	done
+	# exchange: all that there is, both ways
+	exchange() {
+		local net
+		for net in 192.168.78. fd78:: 192.168.10. fd10::; do
+			guest_to_guest a b ${net}3 2 $flows
+			guest_to_guest b a ${net}2 2 $flows
+		done
+		datagrams a b fd78::3
+		datagrams b a 192.168.10.2
+	}
+	exchange
+	for feature in tso tx sg; do
+		for name in a b; do
+			# see net-queues: the stock driver then lowers its MTU and tells nobody
+			[[ $feature != sg || $front = ours ]] || guest_must $name "ip link set eth0 mtu 1500"
+			guest_must $name "ethtool -K eth0 $feature off" >/dev/null
+		done
+		exchange
+	done
+	for name in a b; do
+		guest_must $name "ethtool -K eth0 tx on sg on tso on; ip link set eth0 mtu $mtu" >/dev/null
+	done
+fi
 
 # out, and in
 guest_ping a 192.168.78.1
