@@ -19,13 +19,13 @@
 /* clang-format off */
 static const struct soak_role roles[SOAK_GUESTS] = {
 	{"other", 'o', 0, {0}, false, true, true, true, false, 1, 0},
-	{"other", 'o', 0, {0}, false, true, true, true, true, 1, 0},
-	{"lan", 'l', 0, {0}, false, true, true, true, true, 1, 0},
-	{"lan", 'l', 0, {0}, false, false, false, false, false, 1, 0},
+	{"other", 'o', 0, {0}, false, true, true, true, true, 4, 0},
+	{"lan", 'l', 0, {0}, false, true, true, true, true, 4, 0},
+	{"lan", 'l', 0, {0}, false, false, false, false, false, 2, 0},
 	{"lan", 'l', 0, {0}, true, true, true, true, false, 1, 0},
-	{"lan.5", 'l', 5, {0}, false, true, true, true, true, 1, 0},
-	{"lan.5", 'l', 5, {0}, false, true, false, true, false, 1, 256},
-	{"lan:0:5:6", 'l', 0, {5, 6}, false, true, true, true, true, 1, 0},
+	{"lan.5", 'l', 5, {0}, false, true, true, true, true, 3, 0},
+	{"lan.5", 'l', 5, {0}, false, true, false, true, false, 2, 256},
+	{"lan:0:5:6", 'l', 0, {5, 6}, false, true, true, true, true, 4, 0},
 	{NULL, 'l', 0, {5, 6}, false, true, true, true, true, 2, 0},
 	{NULL, 'l', 0, {5, 6}, false, true, false, false, false, 1, 0},
 };

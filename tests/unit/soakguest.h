@@ -17,7 +17,7 @@
 
 #define SOAK_GUESTS 10u
 #define SOAK_FIRST  7u /* domid */
-#define SOAK_QUEUES 2u /* of a guest, at most */
+#define SOAK_QUEUES 4u /* of a guest, at most */
 
 struct soak_role {
 	const char *bridge; /* NULL: a tap on the kernel's bridge */

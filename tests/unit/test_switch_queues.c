@@ -340,6 +340,34 @@ START_TEST(neglected_queue)
 }
 END_TEST
 
+/* What needs many slots gets them, though others would do with fewer. */
+START_TEST(large_is_not_overtaken)
+{
+	uint16_t flow[LAN_QUEUES], which;
+	uint32_t n;
+
+	three(2);
+	find_flows(a, b, flow);
+	use_up(a, b, flow[1], 1);
+	post(b, 1, 4);
+	ck_assert(transmit(a, 0, b, flow[1], 1, 20000));
+	turn(a);
+	turn(b);
+	for (uint32_t i = 0; i < 4; i++) {
+		ck_assert(transmit(c, 0, b, flow[1], 2 + i, 100));
+		turn(c);
+		turn(b);
+		ck_assert(!receive(b, 1, &which, &n));
+	}
+	post(b, 1, USERNET_SLOTS);
+	turn(b);
+	for (uint32_t i = 0; i < 5; i++) {
+		ck_assert(receive(b, 1, &which, &n));
+		ck_assert_uint_eq(n, 1 + i);
+	}
+}
+END_TEST
+
 /* A guest that has stopped: its queues are not waited for one by one. */
 START_TEST(guest_that_has_stopped)
 {
@@ -485,6 +513,7 @@ Suite *switch_queues_suite(void)
 	tcase_add_loop_test(tc, flows_keep_their_order, 2, LAN_QUEUES + 1);
 	tcase_add_test(tc, mapping_of_the_guest);
 	tcase_add_test(tc, neglected_queue);
+	tcase_add_test(tc, large_is_not_overtaken);
 	tcase_add_test(tc, guest_that_has_stopped);
 	tcase_add_test(tc, queue_that_waits_for_a_receiver);
 	tcase_add_test(tc, queues_take_turns);
