@@ -173,8 +173,12 @@ struct ipc_vif_queue {
 	uint32_t rx_port; /* equal to tx_port: one channel for both */
 };
 
-/* Of a page, for a program of the frontend's (XDP); Linux asks for 256. */
-#define IPC_VIF_MAX_HEADROOM 512u
+/*
+ * Of a page, for a program of the frontend's (XDP); Linux asks for 256. A
+ * frontend may ask for up to 32767, which is more than a page: it gets what
+ * leaves room for a frame of 64 KiB in half a ring, and each packet tells it.
+ */
+#define IPC_VIF_MAX_HEADROOM 3584u
 
 /* What may change at any time. */
 struct ipc_vif_tune {

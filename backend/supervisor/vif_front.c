@@ -197,9 +197,12 @@ int vif_read_tune(struct device *dev, struct ipc_vif_tune *tune,
 		err = key_flag(h, dev->front, XPV_KEY_REQUEST_MCAST,
 			       &tune->multicast_filter, why);
 	if (!err)
-		err = key_limit(h, dev->front, XPV_KEY_XDP_HEADROOM,
-				IPC_VIF_MAX_HEADROOM, &headroom, why);
-	if (!err)
-		tune->headroom = (uint16_t)headroom;
-	return err;
+		err = key_u32(h, dev->front, XPV_KEY_XDP_HEADROOM, &headroom,
+			      why);
+	if (err)
+		return err;
+	tune->headroom = (uint16_t)(headroom < IPC_VIF_MAX_HEADROOM
+					    ? headroom
+					    : IPC_VIF_MAX_HEADROOM);
+	return 0;
 }

@@ -8,7 +8,10 @@
 #include <string.h>
 
 /* A mail's copies: one a slot, and one more for each piece that straddles. */
-#define MAIL_OPS (RX_FRAME_SLOTS + MAIL_FRAGS + 1)
+#define MAIL_MORE_OPS (MAIL_FRAGS + 1)
+_Static_assert(RX_FRAME_SLOTS(IPC_VIF_MAX_HEADROOM) + MAIL_MORE_OPS <=
+		       RING_SLOTS,
+	       "each mail fits into a turn");
 
 /* Where the next bytes of a frame go. */
 struct place {
@@ -145,7 +148,8 @@ static bool offer(struct vif_queue *q, struct switch_mail *m)
 		return false;
 	if (plan_mail(q, m, &plan)) {
 		q->lan->wanted = plan.slots;
-		if (!vif_rx_fits(q, plan.slots, MAIL_OPS))
+		if (!vif_rx_fits(q, plan.slots,
+				 q->vif->guest.frame_slots + MAIL_MORE_OPS))
 			return false;
 		if (switch_take(sp, m))
 			place(q, m, &plan);

@@ -32,11 +32,17 @@
 #define TX_TURN_SLOTS 128u
 /* Slots and copies that one turn can need: a whole ring. */
 #define RING_SLOTS 256u
-/* A frame on the receive ring: pages, and extras for GSO, hash and XDP. */
-#define RX_FRAME_SLOTS                                                         \
-	(PORT_MAX_FRAME / (XPV_PAGE_SIZE - IPC_VIF_MAX_HEADROOM) + 1 + 3)
+/*
+ * The longest frame on the receive ring: pages, and extras for GSO, hash and
+ * XDP.
+ */
+#define RX_FRAME_SLOTS(headroom)                                               \
+	(PORT_MAX_FRAME / (XPV_PAGE_SIZE - (headroom)) + 1 + 3)
 
 _Static_assert(IPC_MAX_QUEUES <= CREDIT_MAX_QUEUES, "each has its bit");
+_Static_assert(RX_FRAME_SLOTS(IPC_VIF_MAX_HEADROOM) <= RING_SLOTS / 2 + 4 &&
+		       RX_FRAME_SLOTS(IPC_VIF_MAX_HEADROOM) <= UINT8_MAX,
+	       "each frame finds its slots, and a plan counts them");
 
 /* A packet of this turn: where its slots are and what became of it. */
 struct tx_packet {
@@ -140,6 +146,7 @@ struct vif_guest {
 	bool csum_ipv4;
 	bool csum_ipv6;
 	uint16_t headroom; /* in front of each piece of a frame */
+	uint16_t frame_slots; /* RX_FRAME_SLOTS() with it */
 };
 
 struct vif {

@@ -113,7 +113,7 @@ void vif_rx_plan_slots(struct vif_queue *q)
 static bool fetch(struct vif_queue *q)
 {
 	struct port_batch *b = &q->rx_batch;
-	uint32_t worst = q->vif->guest.sg ? RX_FRAME_SLOTS : 1;
+	uint32_t worst = q->vif->guest.sg ? q->vif->guest.frame_slots : 1;
 	unsigned int max = q->rx_room / worst, first = b->nr, got;
 
 	if (!q->port_ready || q->vif->steer.on || !q->rx_room ||
@@ -258,7 +258,7 @@ bool vif_rx_fits(const struct vif_queue *q, uint32_t slots, uint32_t ops)
 
 static bool fits(const struct vif_queue *q, uint32_t slots)
 {
-	return vif_rx_fits(q, slots, RX_FRAME_SLOTS);
+	return vif_rx_fits(q, slots, q->vif->guest.frame_slots);
 }
 
 /*

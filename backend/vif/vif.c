@@ -353,6 +353,7 @@ int vif_tune(struct vif *vif, const struct ipc_vif_tune *tune,
 	}
 	vif->legacy->multicast.filter = tune->multicast_filter;
 	vif->guest.headroom = tune->headroom;
+	vif->guest.frame_slots = RX_FRAME_SLOTS(tune->headroom);
 	for (unsigned int i = 0; i < vif->nr_connected; i++)
 		vif_rx_plan_slots(&vif->queue[i]);
 	if (c->bytes == tune->rate_bytes && c->usec == tune->rate_usec)

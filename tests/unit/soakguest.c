@@ -27,7 +27,7 @@ static const struct soak_role roles[SOAK_GUESTS] = {
 	{"lan.5", 'l', 5, {0}, false, true, false, true, false, 2, 256},
 	{"lan:0:5:6", 'l', 0, {5, 6}, false, true, true, true, true, 4, 0},
 	{NULL, 'l', 0, {5, 6}, false, true, true, true, true, 2, 0},
-	{NULL, 'l', 0, {5, 6}, false, true, false, false, false, 1, 0},
+	{NULL, 'l', 0, {5, 6}, false, true, false, false, false, 1, 32767},
 };
 /* clang-format on */
 

@@ -27,7 +27,7 @@ struct soak_role {
 	bool guarded; /* by its IP addresses */
 	bool sg, gso, csum, split;
 	uint8_t queues;
-	uint16_t headroom;
+	uint16_t headroom; /* that it asks for */
 };
 
 struct soak_guest {

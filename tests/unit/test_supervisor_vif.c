@@ -306,7 +306,7 @@ START_TEST(headroom_by_states_7_and_8)
 	}
 	/* Too much of it: said, and the guest goes on as it was. */
 	front_state(&d, XPV_STATE_RECONFIGURING);
-	front_write(&d, "xdp-headroom", "4000");
+	front_write(&d, "xdp-headroom", "32768");
 	wait_back(&d, XPV_STATE_RECONFIGURED);
 	/* The key may have come after the state. */
 	ck_assert(wait_until(headroom_is_said, NULL, 5000));
@@ -334,7 +334,7 @@ static const struct {
 	{"multi-queue-num-queues", "-1", "multi-queue-num-queues", "-1"},
 	{"request-multicast-control", "2", "request-multicast-control",
 	 "\"2\""},
-	{"xdp-headroom", "513", "xdp-headroom", "513"},
+	{"xdp-headroom", "32768", "xdp-headroom", "32768"},
 	{"request-rx-copy", "0", "request-rx-copy", "copies"},
 	{"request-rx-copy", NULL, "request-rx-copy", "copies"},
 };

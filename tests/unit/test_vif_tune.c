@@ -307,10 +307,10 @@ END_TEST
 /* Every piece starts there, an extra tells it, slots suffice. */
 START_TEST(headroom)
 {
-	static const uint16_t rooms[] = {256, 512, 1, 0};
+	static const uint16_t rooms[] = {256, 512, 3000, 3584, 1, 0};
 
 	rig_set_mtu(RIG_NAME, 9000);
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < 6; i++) {
 		rig.guest.tune.headroom = rooms[i];
 		ck_assert_int_eq(tune(), 0);
 		for (uint32_t len = 14; len < 9014; len += 97) {
@@ -329,9 +329,32 @@ START_TEST(headroom)
 							       (rooms[i] != 0));
 		}
 	}
-	rig.guest.tune.headroom = 513;
+	rig.guest.tune.headroom = 3585;
 	ck_assert_int_eq(tune(), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(why.text, "513"));
+	ck_assert_ptr_nonnull(strstr(why.text, "3585"));
+}
+END_TEST
+
+/* The longest frame behind the most of it takes 129 slots of 256. */
+START_TEST(most_headroom)
+{
+	struct netframe f = {.blank = true, .payload = 65000};
+	uint32_t len = netframe_build(sent, &f, 1);
+	struct virtio_net_hdr hdr = rig_header(&f, 1448);
+
+	rig.guest.tune.headroom = IPC_VIF_MAX_HEADROOM;
+	ck_assert_int_eq(tune(), 0);
+	for (int i = 0; i < 5; i++) {
+		usernet_post(rig.u, USERNET_SLOTS);
+		usernet_push(rig.u);
+		ck_assert(rig_write(&rig, &hdr, sent, len));
+		ck_assert(rig_receive(&rig, &frame));
+		ck_assert_uint_eq(frame.errors, 0);
+		ck_assert_uint_eq(frame.len, len);
+		ck_assert_uint_eq(frame.headroom, IPC_VIF_MAX_HEADROOM);
+		ck_assert_uint_eq(frame.slots, (len + 511) / 512 + 2);
+		ck_assert_mem_eq(frame.data + 60, sent + 60, len - 60);
+	}
 }
 END_TEST
 
@@ -379,6 +402,7 @@ Suite *vif_tune_suite(void)
 	tcase_add_test(tc, multicast_filter);
 	tcase_add_test(tc, multicast_list_is_bounded);
 	tcase_add_test(tc, headroom);
+	tcase_add_test(tc, most_headroom);
 	tcase_add_test(tc, headroom_changes_under_waiting_frames);
 	tc = rig_case(s, "kept", RIG_PROCESS);
 	tcase_add_test(tc, multicast_list_outlives_a_worker);
