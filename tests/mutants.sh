@@ -4,6 +4,7 @@
 # who has to notice:
 #	Fails: fuzz blk		the fuzz target, by its corpus or in MUTANT_SECONDS (60) of new inputs
 #	Fails: unit vbd_bad	the Check suite
+#	Fails: lab bad-backend	the scenario of the lab, for defences of our frontends; minutes each
 # Several such lines: each of them has to.
 # All of it happens in a copy of the tree, build/mutants. One verdict line a patch:
 #	ok mutant-NAME (fuzz blk) | not ok mutant-NAME: why
@@ -25,7 +26,8 @@ build() {
 	case $1 in
 	fuzz) make -s fuzz-tree FUZZ="$2" ;;
 	unit) make -s -j"$(nproc)" all build/unit ;;
-	*) echo "expected 'fuzz TARGET' or 'unit SUITE'" >&2; return 1 ;;
+	lab) make -s -j"$(nproc)" lab-tree ;;
+	*) echo "expected 'fuzz TARGET', 'unit SUITE' or 'lab SCENARIO'" >&2; return 1 ;;
 	esac
 }
 
@@ -36,6 +38,7 @@ passes() {
 		tests/fuzz/run.sh "${MUTANT_SECONDS:-60}" "$2"
 		;;
 	unit) XPV_WORKER=build/xpv-worker XPV_XPVD=build/xpvd XPV_TOOL=build/xpv build/unit "$2" ;;
+	lab) make -s lab S="$2" ;;
 	esac
 }
 

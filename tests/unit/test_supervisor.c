@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* xpvd: lives of devices, as toolstack and frontends make them. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,21 @@ static void expect(struct vdev *d, enum xpv_key key, const char *value)
 	free(text);
 }
 
+static void connect_vbd(struct vdev *d, struct fake *f)
+{
+	wait_back(d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(d, host.disk);
+	fake_open(f, d);
+	fake_publish(f, d);
+	wait_back(d, XPV_STATE_CONNECTED);
+	front_state(d, XPV_STATE_CONNECTED);
+}
+
 static struct vdev connected_vbd(struct fake *f)
 {
 	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
 
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	vdev_hotplug(&d, host.disk);
-	fake_open(f, &d);
-	fake_publish(f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
-	front_state(&d, XPV_STATE_CONNECTED);
+	connect_vbd(&d, f);
 	return d;
 }
 
@@ -145,21 +151,37 @@ START_TEST(destroyed_guest_is_let_go)
 }
 END_TEST
 
+static bool one_other_worker(void *before)
+{
+	pid_t pids[2];
+
+	return host_workers(&host, pids, 2) == 1 && pids[0] != *(pid_t *)before;
+}
+
+/* What knew the domain before does not serve the one of the same number. */
 START_TEST(domid_is_used_again)
 {
+	pid_t before = 0;
 	char vm[16];
 
 	for (int n = 0; n < 100; n++) {
+		struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
 		struct fake f;
-		struct vdev d = connected_vbd(&f);
 
-		/* Faster than the supervisor can look. */
+		kill(host.xpvd, SIGCONT);
+		connect_vbd(&d, &f);
+		ck_assert(wait_until(one_other_worker, &before, 5000));
+		before = host_worker(&host);
+		/* Seen as it goes, or only when the next one is there. */
+		if (n & 1)
+			kill(host.xpvd, SIGSTOP);
 		host_destroy_domain(&host, GUEST);
 		vdev_delete(&d);
 		hyper_close(f.guest);
 		snprintf(vm, sizeof(vm), "%d", n);
 		host_domain(&host, GUEST, vm);
 	}
+	kill(host.xpvd, SIGCONT);
 }
 END_TEST
 

@@ -164,6 +164,40 @@ START_TEST(supervisor_missed_things)
 }
 END_TEST
 
+static bool is_gone(void *pid)
+{
+	return kill(*(pid_t *)pid, 0) != 0;
+}
+
+/* The worker of a domain that went meanwhile is not the next one's. */
+START_TEST(domid_is_another_domains)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct livedisk k;
+	struct fake f;
+	pid_t worker;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	worker = host_worker(&host);
+	host_stop_xpvd(&host, SIGKILL);
+	host_destroy_domain(&host, GUEST);
+	vdev_delete(&d);
+	hyper_close(f.guest);
+	host_domain(&host, GUEST, "b");
+	d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	host_start_xpvd(&host);
+	ck_assert(wait_until(is_gone, &worker, 5000));
+	vdev_delete(&d);
+	livedisk_open(&k, &host, GUEST);
+	livedisk_use(&k, 1);
+	livedisk_close(&k);
+}
+END_TEST
+
 START_TEST(only_one_supervisor)
 {
 	pid_t first = host.xpvd;
@@ -300,6 +334,29 @@ START_TEST(connect_and_disconnect_fast)
 }
 END_TEST
 
+/* Each connection has lines of its own to say, and a guest makes hundreds. */
+START_TEST(log_is_bounded)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct fake f;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	for (int n = 0; n < 200; n++) {
+		fake_publish(&f, &d);
+		wait_back(&d, XPV_STATE_CONNECTED);
+		front_state(&d, XPV_STATE_CLOSED);
+		wait_back(&d, XPV_STATE_CLOSED);
+		front_state(&d, XPV_STATE_INITIALISING);
+		wait_back(&d, XPV_STATE_INIT_WAIT);
+	}
+	ck_assert_uint_lt(host_log_lines(&host, "vbd 5/51712: "), 100);
+	vdev_remove(&d);
+	fake_close(&f);
+}
+END_TEST
+
 /* KiB that xpvd may grow by; ASan keeps freed memory back for a while. */
 #ifdef __SANITIZE_ADDRESS__
 #define FLOOD_KIB 16384
@@ -346,11 +403,13 @@ Suite *supervisor_faults_suite(void)
 	tcase_add_test(tc, both_are_replaced);
 	tcase_add_test(tc, worker_is_asked_twice);
 	tcase_add_test(tc, supervisor_missed_things);
+	tcase_add_test(tc, domid_is_another_domains);
 	tcase_add_test(tc, only_one_supervisor);
 	tcase_add_test(tc, tap_comes_back);
 	tcase_add_test(tc, worker_cannot_live);
 	tcase_add_test(tc, states_toggle_at_random);
 	tcase_add_test(tc, connect_and_disconnect_fast);
+	tcase_add_test(tc, log_is_bounded);
 	tcase_add_test(tc, flood_of_states);
 	suite_add_tcase(s, tc);
 	return s;

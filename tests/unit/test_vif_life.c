@@ -439,6 +439,28 @@ START_TEST(queues_take_turns)
 }
 END_TEST
 
+/* However fast its worker is told to let go: what broke is not looked at. */
+START_TEST(broken_is_not_served)
+{
+	struct usernet_packet pkt = {.data = sent, .len = 100};
+
+	netframe_plain(sent, 100, 1);
+	rig.u->tx.ring.shared->req_prod += 300;
+	rig_turns(&rig, 2);
+	rig.u->tx.ring.shared->req_prod -= 300;
+	usernet_post(rig.u, 8);
+	usernet_send(rig.u, &pkt);
+	usernet_push(rig.u);
+	ck_assert(rig_write(&rig, NULL, sent, 100));
+	rig_turns(&rig, 10);
+	ck_assert_uint_eq(rig_read(&rig, NULL, got), 0);
+	ck_assert_int_eq(usernet_reap(rig.u, rsp, 1), 0);
+	ck_assert_int_eq(usernet_receive(rig.u, &frame), 0);
+	rig_disconnect(&rig);
+	rig_connect(&rig);
+}
+END_TEST
+
 Suite *vif_life_suite(void)
 {
 	Suite *s = suite_create("vif_life");
@@ -460,6 +482,7 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, stale_frames_are_dropped);
 	tcase_add_test(tc, no_sg_no_long_frames);
 	tcase_add_test(tc, jumbo_frames);
+	tcase_add_test(tc, broken_is_not_served);
 	tcase_add_test(queues, one_queue_of_four);
 	tcase_add_loop_test(queues, some_queues_of_four, 2, RIG_QUEUES + 1);
 	tcase_add_test(queues, queues_take_turns);
