@@ -97,6 +97,34 @@ START_TEST(target_file)
 }
 END_TEST
 
+/* What a guest writes never makes its disk another one (CVE-2026-27211). */
+START_TEST(format_is_never_guessed)
+{
+	static const char *const magic[] = {
+		"QFI\xfb\0\0\0\3",
+		"conectix",
+		"KDMV\1\0\0\0",
+	};
+	struct target t;
+	struct reason why;
+	char text[8];
+
+	store_make_file(1 << 20);
+	for (unsigned int i = 0; i < sizeof(magic) / sizeof(magic[0]); i++) {
+		ck_assert_int_eq(
+			target_open(store.path, false, false, &t, &why), 0);
+		ck_assert_int_eq(pwrite(t.fd, magic[i], 8, 0), 8);
+		target_close(&t);
+		ck_assert_int_eq(
+			target_open(store.path, false, false, &t, &why), 0);
+		ck_assert_uint_eq(t.size, 1 << 20);
+		ck_assert_int_eq(pread(t.fd, text, 8, 0), 8);
+		ck_assert_mem_eq(text, magic[i], 8);
+		target_close(&t);
+	}
+}
+END_TEST
+
 /* ---- both engines ---- */
 
 START_TEST(data)
@@ -353,6 +381,7 @@ Suite *storage_suite(void)
 	tcase_add_test(c, target_refusals);
 	tcase_add_test(c, target_permission);
 	tcase_add_test(c, target_file);
+	tcase_add_test(c, format_is_never_guessed);
 	suite_add_tcase(s, c);
 
 	c = tcase_create("engines");

@@ -3,6 +3,7 @@
  * Rubbish in the store, from guests and from toolstacks: the `error` node
  * names key and value, the one device closes, and its neighbour goes on.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,53 @@ START_TEST(vbd_frontend_publishes_rubbish)
 	ck_assert_ptr_null(back_read(&d, "error"));
 	fake_publish(&f, &d);
 	wait_back(&d, XPV_STATE_CONNECTED);
+	vdev_remove(&d);
+	fake_close(&f);
+}
+END_TEST
+
+/*
+ * What the toolstack has to say a guest cannot: keys of that name in its own
+ * folder mean nothing (XSA-57, 178), and the backend's folder is not its own.
+ */
+START_TEST(guest_has_no_say)
+{
+	static const char *const keys[][2] = {
+		{"mode", "w"},
+		{"params", "/etc/passwd"},
+		{"physical-device", "1:3"},
+		{"physical-device-path", "/etc"},
+		{"device-type", "cdrom"},
+		{"discard-enable", "1"},
+		{"hotplug-status", "no"},
+		{"online", "0"},
+	};
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "r");
+	char spec[HOST_PATH], *text;
+	struct hyper *guest;
+	struct fake f;
+
+	hyper_local_spec(host.machine, GUEST, spec, sizeof(spec));
+	guest = hyper_open(spec, HYPER_STORE);
+	ck_assert_ptr_nonnull(guest);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		front_write(&d, keys[i][0], keys[i][1]);
+		ck_assert_int_eq(hyper_writef(guest, 0, d.back, keys[i][0],
+					      "%s", keys[i][1]),
+				 -EACCES);
+	}
+	hyper_close(guest);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	fake_publish(&f, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	text = back_read(&d, xpv_key(XPV_KEY_INFO));
+	ck_assert_str_eq(text, "4");
+	free(text);
+	text = back_read(&d, xpv_key(XPV_KEY_SECTORS));
+	ck_assert_str_eq(text, "2048");
+	free(text);
 	vdev_remove(&d);
 	fake_close(&f);
 }
@@ -344,6 +392,7 @@ Suite *supervisor_bad_suite(void)
 	tcase_add_loop_test(tc, vbd_frontend_publishes_rubbish, 0,
 			    ROWS(vbd_rows));
 	tcase_add_test(tc, vbd_queue_is_missing);
+	tcase_add_test(tc, guest_has_no_say);
 	tcase_add_test(tc, offer_of_another_backend);
 	tcase_add_test(tc, vbd_grant_is_no_grant);
 	tcase_add_test(tc, ring_is_broken);
