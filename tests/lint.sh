@@ -75,4 +75,15 @@ for f in tests/xen/scenarios/*.sh; do
 	cat tests/xen/suites/* | grep -qE "^$name(@|\$)" || echo "$f is in no suite"
 done | rule suites
 
+# What the table of hostile peers names is there, and each mutant is in it.
+table=tests/hostile/README.md
+{
+	grep -oP '\x60\K[a-z_0-9]+(?=\x60)' $table | sort -u | while read -r test; do
+		grep -qE "^START_TEST\\($test\\)" tests/unit/*.c || echo "$table: no test $test"
+	done
+	for f in tests/hostile/mutants/*.patch; do
+		grep -qwE -- "$(basename "$f" .patch)" $table || echo "$f is not in $table"
+	done
+} | rule hostile
+
 exit $failed
