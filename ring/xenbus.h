@@ -59,6 +59,8 @@ enum xpv_action xpv_front_action(enum xpv_state own, enum xpv_state back);
 #define XPV_PATH_FRONT	  "/local/domain/%u/device/%s/%u" /* front's domid */
 /* Where xenbus_dev_error() of Linux writes what is wrong with a backend. */
 #define XPV_PATH_ERROR "/local/domain/%u/error/backend/%s/%u/%u"
+/* A domain may write there. Our own: this store has seen us before. */
+#define XPV_PATH_MARK "/local/domain/%u/data/xpvd"
 /* Fires when any domain has gone or is going. */
 #define XPV_WATCH_RELEASE "@releaseDomain"
 

@@ -47,7 +47,7 @@ static int run_pending(sd_event_source *turn, void *userdata)
 	struct device *dev;
 
 	for (int n = 0; n < TURN_DEVICES; n++) {
-		dev = sv->hyper ? TAILQ_FIRST(&sv->pending) : NULL;
+		dev = sv->store ? TAILQ_FIRST(&sv->pending) : NULL;
 		if (!dev)
 			return sd_event_source_set_enabled(turn, SD_EVENT_OFF);
 		TAILQ_REMOVE(&sv->pending, dev, pending);
@@ -107,7 +107,7 @@ void device_schedule(struct device *dev)
 		return;
 	dev->scheduled = true;
 	TAILQ_INSERT_TAIL(&sv->pending, dev, pending);
-	if (sv->hyper)
+	if (sv->store)
 		sd_event_source_set_enabled(sv->turn, SD_EVENT_ON);
 }
 
@@ -118,7 +118,7 @@ void devices_schedule_all(struct supervisor *sv)
 	HASH_ITER(hh, sv->devices, dev, after)
 		device_schedule(dev);
 	/* Those that were waiting for the store, too. */
-	if (sv->hyper && !TAILQ_EMPTY(&sv->pending))
+	if (sv->store && !TAILQ_EMPTY(&sv->pending))
 		sd_event_source_set_enabled(sv->turn, SD_EVENT_ON);
 }
 

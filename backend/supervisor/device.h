@@ -54,6 +54,7 @@ struct device {
 	enum xpv_state own;
 	enum xpv_state peer;
 	bool online;
+	bool found; /* since this connection to the store was made */
 
 	/*
 	 * Broken beyond repair until the frontend leaves the state it was in

@@ -59,15 +59,22 @@ static struct guest *find(struct supervisor *sv, uint32_t domid)
 	return g;
 }
 
-/* "" when the toolstack has written none; NULL when the store is away. */
+/*
+ * "" when the toolstack has written none, or shows a driver domain none; NULL
+ * when the store is away.
+ */
 static char *read_vm(struct supervisor *sv, uint32_t domid)
 {
 	struct reason ignored;
 	char dir[64];
 	char *vm;
+	int err;
 
 	snprintf(dir, sizeof(dir), XPV_PATH_DOMAIN, domid);
-	if (key_text(sv->hyper, dir, XPV_KEY_VM, &vm, &ignored))
+	err = key_text(sv->hyper, dir, XPV_KEY_VM, &vm, &ignored);
+	if (err == -EINVAL)
+		return strdup("");
+	if (err)
 		return NULL;
 	return vm ? vm : strdup("");
 }
@@ -441,9 +448,19 @@ static void make_way(struct guest *g)
 				   OVERDUE_USEC, 0, on_overdue, g);
 }
 
+/* Where the store has forgotten it, the record has not. */
+static char *recorded_vm(struct supervisor *sv, uint32_t domid)
+{
+	struct record r;
+
+	if (!sv->forgetful)
+		return read_vm(sv, domid);
+	return record_read(sv, domid, &r) ? NULL : strdup(r.vm);
+}
+
 static void adopt(struct supervisor *sv, uint32_t domid)
 {
-	char *vm = read_vm(sv, domid);
+	char *vm = recorded_vm(sv, domid);
 	struct guest *g = vm ? guest_new(sv, domid, vm) : NULL;
 	int err;
 

@@ -90,17 +90,44 @@ void record_remove(struct supervisor *sv, uint32_t domid)
 	unlink(path);
 }
 
-int record_device(struct supervisor *sv, const struct device_key *key)
+/* An empty file. */
+static int touch(const char *path)
 {
-	char path[PATH_BYTES];
-	int fd;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-	device_path(path, sv, key);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	close(fd);
 	return 0;
+}
+
+static void mark_path(char path[PATH_BYTES], struct supervisor *sv)
+{
+	snprintf(path, PATH_BYTES, "%s/marked", sv->run_dir);
+}
+
+int record_mark(struct supervisor *sv)
+{
+	char path[PATH_BYTES];
+
+	mark_path(path, sv);
+	return touch(path);
+}
+
+bool record_marked(struct supervisor *sv)
+{
+	char path[PATH_BYTES];
+
+	mark_path(path, sv);
+	return !access(path, F_OK);
+}
+
+int record_device(struct supervisor *sv, const struct device_key *key)
+{
+	char path[PATH_BYTES];
+
+	device_path(path, sv, key);
+	return touch(path);
 }
 
 static void stats_path(char path[PATH_BYTES], struct supervisor *sv,

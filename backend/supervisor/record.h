@@ -12,6 +12,8 @@
  *					may write to the disk. Of a NIC: struct
  *					vif_legacy
  *	stats-DOMID-HANDLE		of a NIC: struct vif_stats
+ *	marked				there is our mark in the store, see
+ *					watch.c
  *	lock				held by the supervisor
  *
  * legacy and stats outlive workers and supervisors: they go when the toolstack
@@ -20,6 +22,7 @@
 #ifndef XPV_SUPERVISOR_RECORD_H
 #define XPV_SUPERVISOR_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -42,6 +45,9 @@ int record_open(struct supervisor *sv);
 int record_write(struct supervisor *sv, uint32_t domid, const struct record *r);
 int record_read(struct supervisor *sv, uint32_t domid, struct record *r);
 void record_remove(struct supervisor *sv, uint32_t domid);
+
+int record_mark(struct supervisor *sv);
+bool record_marked(struct supervisor *sv);
 
 int record_device(struct supervisor *sv, const struct device_key *key);
 /*

@@ -319,6 +319,12 @@ static void vanish(struct device *dev)
 	device_free(dev);
 }
 
+/* Nobody has removed it, and its guest goes on: so does its worker. */
+static bool forgotten(const struct device *dev)
+{
+	return dev->sv->forgetful && !dev->found && dev->phase != PHASE_IDLE;
+}
+
 /* True: go on. */
 static bool tend(struct device *dev)
 {
@@ -347,13 +353,15 @@ void device_step(struct device *dev)
 	}
 	err = device_read(dev);
 	if (err == -ENOENT) {
-		vanish(dev);
+		if (!forgotten(dev))
+			vanish(dev);
 		return;
 	}
 	if (err) {
 		put_off(dev, err);
 		return;
 	}
+	dev->found = true;
 	if (dev->own != XPV_STATE_CONNECTED)
 		device_tell_hotplug(dev);
 	if (dev->failed && dev->peer != dev->failed_peer &&

@@ -35,8 +35,9 @@ struct supervisor {
 	struct config config;
 
 	/* watch.c */
-	struct hyper *hyper; /* HYPER_STORE; NULL while the store is away */
-	sd_event_source *store;
+	struct hyper *hyper; /* HYPER_STORE; broken while the store is away */
+	sd_event_source *store; /* NULL while the store is away */
+	bool forgetful; /* what is not in the store may be there all the same */
 	sd_event_source *store_retry;
 
 	/* device.c; a hash by class, domid and handle */

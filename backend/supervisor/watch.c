@@ -10,6 +10,7 @@
 #include "device.h"
 #include "guest.h"
 #include "keys.h"
+#include "record.h"
 
 /*
  * Watch events taken before devices get their turn. Many: an event that is
@@ -213,7 +214,7 @@ void unwatch_front(struct device *dev)
 {
 	if (dev->class->step)
 		return;
-	if (dev->sv->hyper)
+	if (dev->sv->store)
 		each_front_key(dev, dev->sv->hyper->ops->unwatch);
 }
 
@@ -234,13 +235,51 @@ static int watch_all(struct supervisor *sv)
 
 	if (!err)
 		err = watch_class(sv, &vif_class);
-	if (!err)
-		err = sv->hyper->ops->watch(sv->hyper, XPV_WATCH_RELEASE,
-					    TOKEN_RELEASE);
 	if (err)
+		return err;
+	err = sv->hyper->ops->watch(sv->hyper, XPV_WATCH_RELEASE,
+				    TOKEN_RELEASE);
+	/* Not for a driver domain: the toolstack closes its devices. */
+	if (err && err != -EACCES)
 		return err;
 	HASH_ITER(hh, sv->devices, dev, after)
 		watch_front(dev);
+	return 0;
+}
+
+/* ---- what the store remembers ---- */
+
+/*
+ * An xenstored that was killed, and not updated in place, begins with nothing,
+ * and the guests go on. That their devices are not there then does not mean
+ * that anybody has removed them. A mark in the store, and another one in the
+ * run directory that the first was made, tell such a store: it has no mark,
+ * and gets none before the next boot, so that the supervisor after us knows it
+ * too.
+ */
+static int remember(struct supervisor *sv)
+{
+	const struct hyper_ops *ops = sv->hyper->ops;
+	char path[PATH_MAX_STORE], *text;
+	int err;
+
+	snprintf(path, sizeof(path), XPV_PATH_MARK, sv->hyper->self);
+	text = ops->read(sv->hyper, 0, path);
+	err = text ? 0 : -errno;
+	free(text);
+	sv->forgetful = err == -ENOENT && record_marked(sv);
+	if (sv->forgetful)
+		log_daemon(LOG_WARNING,
+			   "the store has forgotten everything: guests are "
+			   "served on as long as their workers live");
+	if (err != -ENOENT || sv->forgetful)
+		return err == -ENOENT ? 0 : err;
+	err = ops->write(sv->hyper, 0, path, "1");
+	if (!err)
+		return record_mark(sv);
+	/* Then we cannot tell, and believe what it says. */
+	log_daemon(LOG_WARNING, "%s cannot be written: %s", path,
+		   strerror(-err));
 	return 0;
 }
 
@@ -248,20 +287,28 @@ static int watch_all(struct supervisor *sv)
 
 static int open_store(struct supervisor *sv)
 {
+	struct hyper *h = hyper_open(sv->hyper_spec, HYPER_STORE);
 	int err;
 
-	sv->hyper = hyper_open(sv->hyper_spec, HYPER_STORE);
-	if (!sv->hyper)
+	if (!h)
 		return errno ? -errno : -EIO;
+	/* A new store does not know yet which domain is which. */
+	if (sv->hyper && sv->hyper->self != h->self) {
+		hyper_close(h);
+		return -EAGAIN;
+	}
+	hyper_close(sv->hyper);
+	sv->hyper = h;
 	err = sd_event_add_io(sv->event, &sv->store,
 			      sv->hyper->ops->store_fd(sv->hyper), EPOLLIN,
 			      on_store, sv);
 	if (err >= 0)
 		err = watch_all(sv);
 	if (err >= 0)
-		return 0;
-	watch_fini(sv);
-	return err;
+		err = remember(sv);
+	if (err < 0)
+		sv->store = sd_event_source_unref(sv->store);
+	return err < 0 ? err : 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -278,11 +325,18 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* xenstored went away: I/O goes on, and we come back when it does. */
+/*
+ * xenstored went away: I/O goes on, and we come back when it does. Until then
+ * whatever is asked of the broken handle fails, and is put off.
+ */
 static int lose_store(struct supervisor *sv, int err)
 {
+	struct device *dev, *after;
+
 	log_daemon(LOG_ERR, "the store is lost: %s", strerror(-err));
-	watch_fini(sv);
+	sv->store = sd_event_source_unref(sv->store);
+	HASH_ITER(hh, sv->devices, dev, after)
+		dev->found = false;
 	sd_event_source_set_time_relative(sv->store_retry, RETRY_USEC);
 	return sd_event_source_set_enabled(sv->store_retry, SD_EVENT_ONESHOT);
 }

@@ -237,5 +237,12 @@ const char *hyper_local_spec(struct hyper_machine *m, uint16_t domid, char *buf,
  */
 int hyper_local_domain_create(struct hyper_machine *m, uint16_t domid);
 int hyper_local_domain_destroy(struct hyper_machine *m, uint16_t domid);
+/*
+ * As if xenstored were killed: handles with HYPER_STORE break, and new ones
+ * fail until it is started again; with what it had, or with nothing but a home
+ * of domain 0. Handles without that part notice nothing.
+ */
+void hyper_local_store_stop(struct hyper_machine *m);
+int hyper_local_store_start(struct hyper_machine *m, bool empty);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hyper/hyper.h"
 #include "hyper/local_machine.h"
 
 #define RETRY_MS 20 /* how soon a page that was in use is looked at again */
@@ -23,12 +24,17 @@ enum {
 	TAG_STOP,
 };
 
-void conn_write_event(const struct conn *c)
+static void wake(int fd)
 {
 	const uint64_t one = 1;
-	ssize_t rc = write(c->event_fd, &one, sizeof(one));
+	ssize_t rc = write(fd, &one, sizeof(one));
 
 	(void)rc; /* full: it is readable, which is all that we want */
+}
+
+void conn_write_event(const struct conn *c)
+{
+	wake(c->event_fd);
 }
 
 /* ---- handles come and go ---- */
@@ -130,6 +136,13 @@ static void conn_free(struct hyper_machine *m, struct conn *c)
 	free(c);
 }
 
+void conn_break(struct hyper_machine *m, struct conn *c)
+{
+	shutdown(c->sock, SHUT_RDWR);
+	wake(c->store_fd);
+	conn_free(m, c);
+}
+
 /* ---- requests ---- */
 
 static int hello(struct hyper_machine *m, struct conn *c)
@@ -141,6 +154,9 @@ static int hello(struct hyper_machine *m, struct conn *c)
 		return -EISCONN;
 	if (slot < 0)
 		return -ESRCH;
+	c->parts = m->msg.arg[1];
+	if (m->store_away && c->parts & HYPER_STORE)
+		return -ECONNREFUSED;
 	records_clear(m, c->id);
 	c->slot = (uint32_t)slot;
 	c->domid = (uint16_t)domid;

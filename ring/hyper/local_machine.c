@@ -139,6 +139,35 @@ int hyper_local_domain_destroy(struct hyper_machine *m, uint16_t domid)
 	return rc;
 }
 
+/* ---- the store goes and comes ---- */
+
+void hyper_local_store_stop(struct hyper_machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->store_away = true;
+	for (unsigned int i = 0; i < LOCAL_HANDLES; i++)
+		if (m->conns[i] && m->conns[i]->parts & HYPER_STORE)
+			conn_break(m, m->conns[i]);
+	pthread_mutex_unlock(&m->lock);
+}
+
+int hyper_local_store_start(struct hyper_machine *m, bool empty)
+{
+	struct lxs_client toolstack;
+	int rc = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if (empty) {
+		lxs_client_init(&toolstack, &m->store, 0, -1);
+		lxs_rm(&toolstack, 0, "/local");
+		lxs_client_exit(&toolstack);
+		rc = make_home(m, 0);
+	}
+	m->store_away = false;
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
 /* ---- the machine ---- */
 
 static int memory_init(struct hyper_machine *m)

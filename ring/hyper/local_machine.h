@@ -36,6 +36,7 @@ struct conn {
 	uint32_t slot;
 	uint16_t domid;
 	bool ready; /* it said hello */
+	unsigned int parts;
 	bool restricted; /* binds to restricted_to alone */
 	uint16_t restricted_to;
 	int event_fd, store_fd;
@@ -71,6 +72,7 @@ struct hyper_machine {
 	/* Grants whose handle is gone while a peer still uses them. */
 	struct grants_list deferred;
 	struct lxs_store store;
+	bool store_away;
 	struct local_msg msg; /* the request being served, then its reply */
 };
 
@@ -78,6 +80,8 @@ struct hyper_machine {
 int broker_start(struct hyper_machine *m);
 void broker_stop(struct hyper_machine *m);
 void conn_write_event(const struct conn *c);
+/* Its handle finds the connection broken. */
+void conn_break(struct hyper_machine *m, struct conn *c);
 
 /* local_pages.c; 0 or -errno. The request is m->msg, and so is the reply. */
 int pages_init(struct hyper_machine *m);

@@ -64,6 +64,7 @@
 	X(supervisor_bad)                                                      \
 	X(supervisor_vif)                                                      \
 	X(supervisor_faults)                                                   \
+	X(supervisor_store)                                                    \
 	X(supervisor_renew)                                                    \
 	X(tool)
 
