@@ -20,7 +20,7 @@ static void publish(struct livedisk *k)
 
 void livedisk_open(struct livedisk *k, struct host *host, uint16_t domid)
 {
-	struct userblk_config config = {.data_pages = 4};
+	struct userblk_config config = {.backend = host->self, .data_pages = 4};
 	char spec[HOST_PATH];
 
 	k->dev = vbd_add(host, domid, XVDA, host->disk, "w");

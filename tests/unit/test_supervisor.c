@@ -9,15 +9,23 @@
 #include "suites.h"
 #include "toolstack.h"
 
-#define GUEST 5
-#define XVDA  51712
-#define MAC   "00:16:3e:01:02:03"
+#define GUEST  5
+#define XVDA   51712
+#define DRIVER 9
+#define MAC    "00:16:3e:01:02:03"
 
 static struct host host;
 
 static void setup(void)
 {
 	host_setup(&host);
+	host_domain(&host, GUEST, "a");
+}
+
+/* What dom0 may, it may not: it reads and writes what is granted to it. */
+static void setup_driver(void)
+{
+	host_setup_in(&host, DRIVER);
 	host_domain(&host, GUEST, "a");
 }
 
@@ -301,6 +309,7 @@ Suite *supervisor_suite(void)
 {
 	Suite *s = suite_create("supervisor");
 	TCase *tc = tcase_create("lives");
+	TCase *driver = tcase_create("driver domain");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
@@ -314,5 +323,13 @@ Suite *supervisor_suite(void)
 	tcase_add_test(tc, taps_can_be_made);
 	tcase_add_test(tc, vif_lives_and_goes);
 	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(driver, setup_driver, teardown);
+	tcase_set_timeout(driver, 120);
+	tcase_add_test(driver, vbd_lives_and_goes);
+	tcase_add_test(driver, unplug_waits_for_the_frontend);
+	tcase_add_test(driver, forced_removal);
+	tcase_add_test(driver, many_devices);
+	tcase_add_test(driver, vif_lives_and_goes);
+	suite_add_tcase(s, driver);
 	return s;
 }

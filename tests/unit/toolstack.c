@@ -88,6 +88,11 @@ static void start_guard(struct host *host)
 
 void host_setup(struct host *host)
 {
+	host_setup_in(host, 0);
+}
+
+void host_setup_in(struct host *host, uint16_t domid)
+{
 	char spec[HOST_PATH];
 	int fd;
 
@@ -107,6 +112,9 @@ void host_setup(struct host *host)
 	hyper_local_spec(host->machine, 0, spec, sizeof(spec));
 	host->dom0 = hyper_open(spec, HYPER_STORE);
 	ck_assert_ptr_nonnull(host->dom0);
+	host->self = domid;
+	if (domid)
+		host_domain(host, domid, "driver");
 	host_start_xpvd(host);
 }
 
@@ -137,7 +145,7 @@ static void run_xpvd(struct host *host)
 	own_program(xpvd, sizeof(xpvd), "xpvd");
 	own_program(worker, sizeof(worker), "xpv-worker");
 	snprintf(run, sizeof(run), "%s/run", host->dir);
-	hyper_local_spec(host->machine, 0, spec, sizeof(spec));
+	hyper_local_spec(host->machine, host->self, spec, sizeof(spec));
 	/* Taps of tests are nobody else's business. */
 	if (!host->dom0 || (!host->same_net && unshare(CLONE_NEWNET)))
 		dprintf(log, "no network namespace: %s\n", strerror(errno));

@@ -31,6 +31,7 @@
 struct host {
 	struct hyper_machine *machine;
 	struct hyper *dom0; /* HYPER_STORE */
+	uint16_t self; /* where xpvd runs: in Dom0, or a driver domain */
 	char dir[64]; /* temporary: sockets, log, disks */
 	char disk[96]; /* 1 MiB */
 	char log[96];
@@ -60,6 +61,8 @@ struct vdev {
 void own_program(char *path, size_t size, const char *name);
 
 void host_setup(struct host *host);
+/* With xpvd in a driver domain, which is made. */
+void host_setup_in(struct host *host, uint16_t domid);
 void host_teardown(struct host *host);
 void host_start_xpvd(struct host *host);
 /* Waits for its end; returns the wait status. */

@@ -91,8 +91,9 @@ void wait_back(struct vdev *d, enum xpv_state state)
 
 static char *stock_error(struct vdev *d)
 {
-	return hyper_readf(d->host->dom0, 0, XPV_PATH_ERROR "/%s", 0u, d->class,
-			   d->domid, d->id, xpv_key(XPV_KEY_ERROR));
+	return hyper_readf(d->host->dom0, 0, XPV_PATH_ERROR "/%s",
+			   (unsigned int)d->host->self, d->class, d->domid,
+			   d->id, xpv_key(XPV_KEY_ERROR));
 }
 
 void wait_error(struct vdev *d, const char *text, const char *more)
@@ -129,7 +130,8 @@ struct vdev vdev_of(struct host *host, const char *class, uint16_t domid,
 		.id = id,
 	};
 
-	snprintf(d.back, sizeof(d.back), XPV_PATH_BACK, 0u, class, domid, id);
+	snprintf(d.back, sizeof(d.back), XPV_PATH_BACK,
+		 (unsigned int)host->self, class, domid, id);
 	snprintf(d.front, sizeof(d.front), XPV_PATH_FRONT, domid, class, id);
 	return d;
 }
@@ -149,16 +151,17 @@ static void add_common(struct vdev *d, uint32_t tx)
 	char number[16];
 
 	ck_assert_int_eq(h->ops->mkdir(h, tx, d->front), 0);
-	h->ops->set_perms(h, tx, d->front, d->domid, 0, "r");
+	h->ops->set_perms(h, tx, d->front, d->domid, d->host->self, "r");
 	ck_assert_int_eq(h->ops->mkdir(h, tx, d->back), 0);
-	h->ops->set_perms(h, tx, d->back, 0, d->domid, "r");
+	h->ops->set_perms(h, tx, d->back, d->host->self, d->domid, "r");
 	snprintf(number, sizeof(number), "%u", d->domid);
 	put(h, tx, d->back, xpv_key(XPV_KEY_FRONTEND), d->front);
 	put(h, tx, d->back, xpv_key(XPV_KEY_FRONTEND_ID), number);
 	put(h, tx, d->back, xpv_key(XPV_KEY_ONLINE), "1");
 	put(h, tx, d->back, xpv_key(XPV_KEY_STATE), "1");
 	put(h, tx, d->front, xpv_key(XPV_KEY_BACKEND), d->back);
-	put(h, tx, d->front, xpv_key(XPV_KEY_BACKEND_ID), "0");
+	snprintf(number, sizeof(number), "%u", d->host->self);
+	put(h, tx, d->front, xpv_key(XPV_KEY_BACKEND_ID), number);
 	put(h, tx, d->front, xpv_key(XPV_KEY_STATE), "1");
 }
 
@@ -260,11 +263,11 @@ void fake_open(struct fake *f, struct vdev *d)
 	f->guest = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
 	ck_assert_ptr_nonnull(f->guest);
 	for (int i = 0; i < 2; i++) {
-		f->page[i] =
-			f->guest->ops->share(f->guest, 0, 1, true, &f->gref[i]);
+		f->page[i] = f->guest->ops->share(f->guest, d->host->self, 1,
+						  true, &f->gref[i]);
 		ck_assert_ptr_nonnull(f->page[i]);
 	}
-	port = f->guest->ops->evtchn_alloc(f->guest, 0);
+	port = f->guest->ops->evtchn_alloc(f->guest, d->host->self);
 	ck_assert_int_gt(port, 0);
 	f->port = (uint32_t)port;
 }
