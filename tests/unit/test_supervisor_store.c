@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "frontend/user/userblk.h"
 #include "livedisk.h"
@@ -53,7 +54,13 @@ static bool supervisor_is_back(void *times)
 
 static void must_come_back(unsigned int times)
 {
-	ck_assert(wait_until(supervisor_is_back, &times, 10000));
+	if (wait_until(supervisor_is_back, &times, 20000))
+		return;
+	ck_abort_msg("xpvd %s; it lost the store %u times, not %u, and came "
+		     "back %u times",
+		     waitpid(host.xpvd, NULL, WNOHANG) ? "ended" : "lives",
+		     host_log_lines(&host, "the store is lost"), times,
+		     host_log_lines(&host, "the store is back"));
 }
 
 START_TEST(store_restarts)
