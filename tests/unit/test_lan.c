@@ -27,6 +27,7 @@
 #include "toolstack.h"
 
 #define FIRST	 7
+#define QUEUES	 2u
 #define ETH	 14u
 #define PATIENCE 10000
 
@@ -34,7 +35,7 @@ struct guest {
 	uint16_t domid;
 	struct vdev d;
 	struct hyper *h;
-	struct usernet *u;
+	struct usernet *u[QUEUES];
 	uint8_t mac[6];
 	unsigned int in, foreign, damaged;
 	uint32_t last; /* number of the last frame that came */
@@ -56,12 +57,13 @@ static void setup(void)
 
 static void leave(struct guest *g)
 {
-	if (!g->u)
+	if (!g->u[0])
 		return;
 	vdev_remove(&g->d);
-	ck_assert_int_eq(usernet_free(g->u), 0);
+	for (unsigned int q = 0; q < QUEUES; q++)
+		ck_assert_int_eq(usernet_free(g->u[q]), 0);
 	hyper_close(g->h);
-	g->u = NULL;
+	g->u[0] = NULL;
 }
 
 static void teardown(void)
@@ -71,18 +73,32 @@ static void teardown(void)
 	host_teardown(&host);
 }
 
+static void publish_queue(struct guest *g, unsigned int q)
+{
+	struct usernet *u = usernet_new(g->h, 0, false);
+	char path[64];
+
+	ck_assert_ptr_nonnull(u);
+	g->u[q] = u;
+	usernet_post(u, USERNET_SLOTS);
+#define PUBLISH(key, value)                                                    \
+	snprintf(path, sizeof(path), "queue-%u/%s", q, xpv_key(key)),          \
+		front_number(&g->d, path, value)
+	PUBLISH(XPV_KEY_TX_RING_REF, u->tx_gref);
+	PUBLISH(XPV_KEY_RX_RING_REF, u->rx_gref);
+	PUBLISH(XPV_KEY_EVENT_CHANNEL, u->tx_port);
+#undef PUBLISH
+}
+
 static void connect_guest(struct guest *g)
 {
 	struct vdev *d = &g->d;
 
 	wait_back(d, XPV_STATE_INIT_WAIT);
 	back_write(d, xpv_key(XPV_KEY_HOTPLUG_STATUS), "connected");
-	g->u = usernet_new(g->h, 0, false);
-	ck_assert_ptr_nonnull(g->u);
-	usernet_post(g->u, USERNET_SLOTS);
-	front_number(d, xpv_key(XPV_KEY_TX_RING_REF), g->u->tx_gref);
-	front_number(d, xpv_key(XPV_KEY_RX_RING_REF), g->u->rx_gref);
-	front_number(d, xpv_key(XPV_KEY_EVENT_CHANNEL), g->u->tx_port);
+	for (unsigned int q = 0; q < QUEUES; q++)
+		publish_queue(g, q);
+	front_number(d, xpv_key(XPV_KEY_MQ_NUM_QUEUES), QUEUES);
 	front_number(d, xpv_key(XPV_KEY_REQUEST_RX_COPY), 1);
 	front_number(d, xpv_key(XPV_KEY_FEATURE_SG), 1);
 	front_number(d, xpv_key(XPV_KEY_FEATURE_GSO_TCPV4), 1);
@@ -90,7 +106,8 @@ static void connect_guest(struct guest *g)
 	front_number(d, xpv_key(XPV_KEY_REQUEST_MCAST), filtered);
 	front_state(d, XPV_STATE_CONNECTED);
 	wait_back(d, XPV_STATE_CONNECTED);
-	usernet_push(g->u);
+	for (unsigned int q = 0; q < QUEUES; q++)
+		usernet_push(g->u[q]);
 }
 
 static void add(struct guest *g, const char *bridge)
@@ -152,25 +169,26 @@ static void judge(struct guest *g, const uint8_t *frame, uint32_t len)
 	g->last = number;
 }
 
-/* Answers and frames that have come. */
-static void serve(void)
+static void serve_queue(struct guest *g, struct usernet *u)
 {
 	static struct usernet_frame frame;
 	struct xpv_netif_tx_response rsp[64];
 
-	for (unsigned int i = 0; i < 3; i++) {
-		struct guest *g = &guest[i];
+	usernet_events(u);
+	ck_assert_int_ge(usernet_reap(u, rsp, 64), 0);
+	while (usernet_receive(u, &frame) > 0)
+		judge(g, frame.data, frame.len);
+	usernet_post(u, USERNET_SLOTS);
+	usernet_push(u);
+	usernet_arm(u);
+}
 
-		if (!g->u)
-			continue;
-		usernet_events(g->u);
-		ck_assert_int_ge(usernet_reap(g->u, rsp, 64), 0);
-		while (usernet_receive(g->u, &frame) > 0)
-			judge(g, frame.data, frame.len);
-		usernet_post(g->u, USERNET_SLOTS);
-		usernet_push(g->u);
-		usernet_arm(g->u);
-	}
+/* Answers and frames that have come. */
+static void serve(void)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		for (unsigned int q = 0; guest[i].u[0] && q < QUEUES; q++)
+			serve_queue(&guest[i], guest[i].u[q]);
 }
 
 static bool transmit(struct guest *from, const uint8_t to[6], uint32_t len)
@@ -179,8 +197,8 @@ static bool transmit(struct guest *from, const uint8_t to[6], uint32_t len)
 	bool sent;
 
 	build(to, from->mac, len);
-	sent = usernet_send(from->u, &pkt) > 0;
-	usernet_push(from->u);
+	sent = usernet_send(from->u[seq % QUEUES], &pkt) > 0;
+	usernet_push(from->u[seq % QUEUES]);
 	return sent;
 }
 
@@ -196,7 +214,10 @@ static bool transmit(struct guest *from, const uint8_t to[6], uint32_t len)
 
 static bool idle(const struct guest *g)
 {
-	return g->u->nr_tx_free == USERNET_SLOTS;
+	for (unsigned int q = 0; q < QUEUES; q++)
+		if (g->u[q]->nr_tx_free < USERNET_SLOTS)
+			return false;
+	return true;
 }
 
 /* Until frames get through: links are made when both sides are there. */
@@ -299,6 +320,8 @@ START_TEST(static_multicast_filter)
 	in_a = a->in;
 	in_c = c->in;
 	transmit(b, group, 100);
+	/* by another queue, which is not behind the first */
+	UNTIL(idle(b));
 	transmit(b, all, 100);
 	UNTIL(a->last == seq && c->last == seq);
 	ck_assert_uint_eq(a->in, in_a + 1);
@@ -353,10 +376,11 @@ START_TEST(guest_goes_under_load)
 	host_destroy_domain(&host, c->domid);
 	vdev_delete(&c->d);
 	/* a dead domain's handle ends nothing any more */
-	if (usernet_free(c->u))
-		free(c->u);
+	for (unsigned int q = 0; q < QUEUES; q++)
+		if (usernet_free(c->u[q]))
+			free(c->u[q]);
 	hyper_close(c->h);
-	c->u = NULL;
+	c->u[0] = NULL;
 	UNTIL(idle(a));
 }
 END_TEST
