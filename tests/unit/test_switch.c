@@ -129,6 +129,10 @@ START_TEST(one_copy)
 		ck_assert_uint_le(n->largest_other, MAIL_HEADER);
 	}
 	ck_assert_uint_eq(lan_count(b, SWITCH_RX_BOUNCED), 0);
+	ck_assert_uint_gt(lan_count(b, SWITCH_RX_INLINE), 0);
+	ck_assert_uint_eq(lan_count(b, SWITCH_RX_INLINE) +
+				  lan_count(b, SWITCH_RX_DIRECT),
+			  1000);
 }
 END_TEST
 

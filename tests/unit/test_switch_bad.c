@@ -261,6 +261,46 @@ START_TEST(claimed_and_never_answered)
 }
 END_TEST
 
+/* Whoever does not come back from a copy is given up some day. */
+START_TEST(claimed_for_good)
+{
+	struct switch_link *link = &b->port->link[0];
+
+	ck_assert_uint_eq(link->peer.id, a->id);
+	ck_assert(transmit(a, b, 8000));
+	ck_assert(transmit(a, b, 8000));
+	turn(a);
+	ck_assert(mail_claim(&link->rx, 0));
+	wait_ms(SWITCH_STUCK_MS - 100);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 0);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_ABANDONED), 0);
+	wait_ms(150);
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 4);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_ABANDONED), 1);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_REVOKED), 1);
+}
+END_TEST
+
+/* What is for all does not wait for one that is full. */
+START_TEST(flooded_past_the_full)
+{
+	for (unsigned int i = 0; i < MAIL_SLOTS; i++)
+		ck_assert(transmit(a, b, 100));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), MAIL_SLOTS);
+	ck_assert(transmit(a, NULL, 100));
+	turn(a);
+	ck_assert_uint_eq(lan_reap(a), 1);
+	ck_assert_uint_eq(lan_count(a, SWITCH_TX_DROP_FULL), 1);
+	expect_whole(c, a);
+	for (unsigned int i = 0; i < MAIL_SLOTS; i++)
+		expect_whole(b, a);
+	lan_expect_none(&lan, b);
+}
+END_TEST
+
 START_TEST(receiver_goes_away)
 {
 	for (int i = 0; i < 5; i++)
@@ -471,6 +511,32 @@ END_TEST
 
 /* ---- workers that lie ---- */
 
+/* Offloads that the headers do not bear out, though a's worker says so. */
+START_TEST(offload_that_is_none)
+{
+	struct switch_link *link = &b->port->link[0];
+	struct mail *mail;
+
+	ck_assert_uint_eq(link->peer.id, a->id);
+	for (unsigned int i = 0; i < 2; i++) {
+		ck_assert(transmit(a, b, 3000));
+		turn(a);
+		mail = xpv_ring_slot(&link->rx.ring.ring,
+				     link->rx.ring.req_cons);
+		/* the frame is of no protocol */
+		if (i)
+			mail->gso = PORT_GSO_TCPV4;
+		else
+			mail->flags = MAIL_CSUM_BLANK;
+		lan_expect_none(&lan, b);
+		ck_assert_uint_eq(lan_count(b, SWITCH_RX_DROP_OFFLOAD), i + 1);
+		ck_assert_uint_eq(lan_reap(a), 1);
+	}
+	ck_assert(transmit(a, b, 3000));
+	expect_whole(b, a);
+}
+END_TEST
+
 /*
  * Random bytes all over what the workers of a and b share, in the middle of
  * traffic. _i: with the ring's indices or without. c and b are unharmed.
@@ -542,6 +608,8 @@ Suite *switch_bad_suite(void)
 	tcase_add_test(tc, full_and_waiting);
 	tcase_add_test(tc, guest_without_slots);
 	tcase_add_test(tc, claimed_and_never_answered);
+	tcase_add_test(tc, claimed_for_good);
+	tcase_add_test(tc, flooded_past_the_full);
 	tcase_add_test(tc, receiver_goes_away);
 	tcase_add_test(tc, sender_goes_away);
 	tcase_add_test(tc, sender_is_destroyed);
@@ -550,6 +618,7 @@ Suite *switch_bad_suite(void)
 	tcase_add_test(tc, spoilt_and_no_slot);
 	tcase_add_test(tc, slots_that_are_none);
 	tcase_add_test(tc, header_changed_after_the_check);
+	tcase_add_test(tc, offload_that_is_none);
 	tcase_add_loop_test(tc, garbage_in_shared_memory, 0, 2);
 	suite_add_tcase(s, tc);
 	return s;

@@ -178,6 +178,7 @@ START_TEST(tx_gso)
 {
 	static const uint32_t payloads[] = {1461, 4096, 20000, 65000, 65461};
 	struct netframe f = {.v6 = _i & 1, .blank = !(_i & 2)};
+	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < 5; i++) {
 		struct usernet_packet pkt = {.data = sent, .gso_size = 1448};
@@ -192,7 +193,12 @@ START_TEST(tx_gso)
 		pkt.flags = f.blank ? XPV_TX_CSUM_BLANK : 0;
 		transmit(&pkt, XPV_NETIF_OKAY);
 		expect_gso(&f, pkt.len, _i & 4 ? VIRTIO_NET_HDR_GSO_ECN : 0);
+		n++;
 	}
+	if (!rig.direct)
+		return;
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_GSO), n);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_CSUM_FIXED), f.blank ? 0 : n);
 }
 END_TEST
 
@@ -286,6 +292,9 @@ START_TEST(rx_checksum_done_for_guest)
 	else
 		ck_assert(!(frame.flags & XPV_RX_CSUM_BLANK) &&
 			  netframe_csum_ok(frame.data, &f, len));
+	if (rig.direct)
+		ck_assert_uint_eq(rig_count(&rig, VIF_RX_CSUM_DONE),
+				  !(frame.flags & XPV_RX_CSUM_BLANK));
 }
 END_TEST
 

@@ -62,9 +62,31 @@ static void expect_alive(void)
 	ck_assert_mem_eq(got, sent, 77);
 }
 
-/* What was put on the ring is answered with errors, nothing comes out. */
-static void expect_dropped(unsigned int slots, unsigned int extras)
+/* Where the worker is a process, its counters are its own. */
+static uint64_t count(enum vif_counter counter)
 {
+	return rig.direct ? rig_count(&rig, counter) : 0;
+}
+
+/* Packets dropped so far, for whatever reason. */
+static uint64_t all_drops(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = VIF_TX_DROP_SLOTS; i <= VIF_TX_DROP_GSO; i++)
+		sum += count((enum vif_counter)i);
+	return sum;
+}
+
+/*
+ * What was put on the ring is answered with errors, nothing comes out; and
+ * that is counted once, by its reason.
+ */
+static void expect_dropped(unsigned int slots, unsigned int extras,
+			   enum vif_counter reason)
+{
+	uint64_t before = count(reason), all = all_drops();
+
 	usernet_push(rig.u);
 	ck_assert_uint_eq(rig_reap(&rig, rsp, slots), slots);
 	for (unsigned int i = 0; i < slots; i++)
@@ -72,6 +94,8 @@ static void expect_dropped(unsigned int slots, unsigned int extras)
 							? XPV_NETIF_NULL
 							: XPV_NETIF_ERROR);
 	ck_assert_uint_eq(rig_read(&rig, NULL, got), 0);
+	ck_assert_uint_eq(count(reason), before + rig.direct);
+	ck_assert_uint_eq(all_drops(), all + rig.direct);
 	expect_alive();
 }
 
@@ -92,7 +116,7 @@ START_TEST(tx_short)
 {
 	for (uint16_t size = 0; size < XPV_NETIF_MIN_PACKET; size++) {
 		put(request(size, 0));
-		expect_dropped(1, 0);
+		expect_dropped(1, 0, VIF_TX_DROP_SHORT);
 	}
 }
 END_TEST
@@ -103,7 +127,7 @@ START_TEST(tx_too_many_slots)
 		for (unsigned int i = 0; i < n; i++)
 			put(request(i ? 10 : 1000,
 				    i + 1 < n ? XPV_TX_MORE : 0));
-		expect_dropped(n, 0);
+		expect_dropped(n, 0, VIF_TX_DROP_SLOTS);
 	}
 }
 END_TEST
@@ -114,10 +138,10 @@ START_TEST(tx_pieces_exceed_total)
 	put(request(100, XPV_TX_MORE));
 	put(request(60, XPV_TX_MORE));
 	put(request(60, 0));
-	expect_dropped(3, 0);
+	expect_dropped(3, 0, VIF_TX_DROP_LONG);
 	for (int i = 0; i < 17; i++)
 		put(request(i ? 4096 : 4096, i < 16 ? XPV_TX_MORE : 0));
-	expect_dropped(17, 0);
+	expect_dropped(17, 0, VIF_TX_DROP_LONG);
 }
 END_TEST
 
@@ -135,7 +159,7 @@ START_TEST(tx_bad_gref)
 					req.gref = BAD_GREF;
 				put(req);
 			}
-			expect_dropped(n, 0);
+			expect_dropped(n, 0, VIF_TX_DROP_GRANT);
 		}
 	}
 }
@@ -164,7 +188,7 @@ START_TEST(tx_empty_pieces)
 	}
 	for (unsigned int i = 0; i < 18; i++)
 		put(request(0, i < 17 ? XPV_TX_MORE : 0));
-	expect_dropped(18, 0);
+	expect_dropped(18, 0, VIF_TX_DROP_SHORT);
 }
 END_TEST
 
@@ -222,6 +246,8 @@ START_TEST(tx_lies)
 		.gso_size = lie.gso_size,
 		.flags = XPV_TX_CSUM_BLANK,
 	};
+	enum vif_counter reason =
+		lie.gso_type ? VIF_TX_DROP_GSO : VIF_TX_DROP_CSUM;
 	int slots;
 
 	lie.frame.blank = true;
@@ -231,7 +257,7 @@ START_TEST(tx_lies)
 		pkt.len = lie.len;
 	slots = usernet_send(rig.u, &pkt);
 	ck_assert_int_gt(slots, 0);
-	expect_dropped((unsigned int)slots, lie.gso_type != 0);
+	expect_dropped((unsigned int)slots, lie.gso_type != 0, reason);
 	/* The same without csum_blank: only GSO makes a promise now. */
 	pkt.flags = 0;
 	pkt.data = sent;
@@ -239,7 +265,7 @@ START_TEST(tx_lies)
 	sent[lie.at] = lie.value;
 	slots = usernet_send(rig.u, &pkt);
 	if (lie.gso_type)
-		expect_dropped((unsigned int)slots, 1);
+		expect_dropped((unsigned int)slots, 1, reason);
 }
 END_TEST
 
@@ -265,6 +291,9 @@ START_TEST(tx_good_among_bad)
 	}
 	usernet_push(rig.u);
 	ck_assert_uint_eq(rig_reap(&rig, rsp, slots), slots);
+	ck_assert_uint_eq(count(VIF_TX_DROP_GRANT), rig.direct ? 14 : 0);
+	ck_assert_uint_eq(count(VIF_TX_DROP_SHORT), rig.direct ? 13 : 0);
+	ck_assert_uint_eq(count(VIF_TX_DROP_CSUM), rig.direct ? 13 : 0);
 	for (uint32_t i = 0; i < 40; i++) {
 		ck_assert_int_eq(rsp[2 * i].status, XPV_NETIF_ERROR);
 		ck_assert_int_eq(rsp[2 * i + 1].status, XPV_NETIF_OKAY);
