@@ -107,6 +107,7 @@ part_unit() {
 	tests unit unit build
 	tests unit-asan unit build/asan
 	tests unit-tsan unit build/tsan "${TSAN_SUITES[@]}"
+	step systemd-scopes tests/systemd.sh build/unit scope
 }
 # what runs threads or processes over shared memory
 TSAN_SUITES=(ring storage)

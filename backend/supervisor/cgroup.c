@@ -23,6 +23,7 @@
 #define PATH_BYTES	4096
 
 #define CPU_PERIOD_USEC 100000u
+#define CPU_WEIGHT	100u /* the kernel's default */
 
 /* ---- files of a group ---- */
 
@@ -123,24 +124,31 @@ static int own_groups(struct supervisor *sv, const char *top)
 	return 0;
 }
 
+/* The first error; a controller that is not there is none: the log has it. */
+static void keep(int *err, int result)
+{
+	if (!*err && result != -ENOENT)
+		*err = result;
+}
+
+/* All of them, as the group may have been there before. */
 static int limit(const struct supervisor *sv, const char *dir)
 {
 	const struct worker_options *o = &sv->config.worker;
-	int err = put(dir, "memory.max", "%" PRIu64, (uint64_t)o->memory << 20);
+	int err = 0;
 
-	if (!err || err == -ENOENT)
-		err = put(dir, "pids.max", "%u", o->threads);
-	/* 100 is the kernel's default, of a group that was there before, too */
-	if (!err || err == -ENOENT)
-		err = put(dir, "cpu.weight", "%u",
-			  o->cpu_weight ? o->cpu_weight : 100);
-	if ((!err || err == -ENOENT) && o->cpu)
-		err = put(dir, "cpu.max", "%u %u",
-			  CPU_PERIOD_USEC / 100 * o->cpu, CPU_PERIOD_USEC);
-	else if (!err || err == -ENOENT)
-		err = put(dir, "cpu.max", "max");
-	/* No such controller: the log has said so. */
-	return err == -ENOENT ? 0 : err;
+	keep(&err,
+	     put(dir, "memory.max", "%" PRIu64, (uint64_t)o->memory << 20));
+	keep(&err, put(dir, "pids.max", "%u", o->threads));
+	keep(&err, put(dir, "cpu.weight", "%u",
+		       o->cpu_weight ? o->cpu_weight : CPU_WEIGHT));
+	if (o->cpu)
+		keep(&err,
+		     put(dir, "cpu.max", "%u %u",
+			 CPU_PERIOD_USEC / 100 * o->cpu, CPU_PERIOD_USEC));
+	else
+		keep(&err, put(dir, "cpu.max", "max"));
+	return err;
 }
 
 static int own_enter(const struct supervisor *sv, uint32_t domid, pid_t pid)

@@ -33,15 +33,14 @@ static int open_manager(sd_bus **bus)
 /* The limits, as elements of an array that is open in @m. */
 static int append_limits(sd_bus_message *m, const struct worker_options *o)
 {
-	int err = sd_bus_message_append(
-		m, "(sv)(sv)(sv)(sv)", "MemoryMax", "t",
-		(uint64_t)o->memory << 20, "TasksMax", "t",
-		(uint64_t)o->threads, "CPUWeight", "t",
-		o->cpu_weight ? (uint64_t)o->cpu_weight : UINT64_MAX,
-		"CPUQuotaPerSecUSec", "t",
-		o->cpu ? (uint64_t)o->cpu * 10000 : UINT64_MAX);
+	uint64_t memory = (uint64_t)o->memory << 20, threads = o->threads;
+	uint64_t weight = o->cpu_weight ? o->cpu_weight : UINT64_MAX;
+	uint64_t cpu = o->cpu ? (uint64_t)o->cpu * 10000 : UINT64_MAX;
 
-	return err;
+	return sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "MemoryMax", "t",
+				     memory, "TasksMax", "t", threads,
+				     "CPUWeight", "t", weight,
+				     "CPUQuotaPerSecUSec", "t", cpu);
 }
 
 static int call(sd_bus *bus, sd_bus_message *m, sd_bus_error *error)

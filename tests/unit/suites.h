@@ -58,6 +58,7 @@
 	X(hyper_step)                                                          \
 	X(ipc)                                                                 \
 	X(cgroup)                                                              \
+	X(scope)                                                               \
 	X(sandbox)                                                             \
 	X(supervisor)                                                          \
 	X(supervisor_close)                                                    \

@@ -139,6 +139,7 @@ static void hand_over_kept(struct host *host)
 static void run_xpvd(struct host *host)
 {
 	char xpvd[HOST_PATH], worker[HOST_PATH], run[HOST_PATH];
+	bool usual = !strcmp(host->cgroup, HOST_CGROUP_USUAL);
 	char spec[HOST_PATH];
 	int log = open(host->log, O_CREAT | O_WRONLY | O_APPEND, 0600);
 
@@ -153,9 +154,10 @@ static void run_xpvd(struct host *host)
 	hand_over_kept(host);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execl(xpvd, "xpvd", "--hyper", spec, "--worker", worker, "--run-dir",
-	      run, "--config", host->config, "--cgroup",
-	      *host->cgroup ? host->cgroup : "none",
-	      HOST_SANITIZED ? "--no-sandbox" : NULL, NULL);
+	      run, "--config", host->config,
+	      HOST_SANITIZED ? "--no-sandbox" : "--foreground",
+	      usual ? NULL : "--cgroup", *host->cgroup ? host->cgroup : "none",
+	      NULL);
 	dprintf(log, "%s: %s\n", xpvd, strerror(errno));
 	_exit(127);
 }

@@ -44,7 +44,9 @@ struct host {
 	int kept[16];
 	unsigned int nr_kept;
 	char kept_names[256];
-	char cgroup[96]; /* for xpvd to make guests' groups in; "": none */
+	/* For xpvd to make guests' groups in; "": none; USUAL: as it likes. */
+#define HOST_CGROUP_USUAL "usual"
+	char cgroup[96];
 	bool same_net; /* xpvd stays in the test's network namespace */
 };
 

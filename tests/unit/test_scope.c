@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Workers as scopes of systemd's: for a host where it is process 1, which
+ * tests/systemd.sh makes.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "livedisk.h"
+#include "suites.h"
+#include "toolstack.h"
+
+#define GUEST 5
+
+static struct host host;
+
+static void configure(const char *text)
+{
+	FILE *file = fopen(host.config, "we");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static bool in_its_scope(void *worker)
+{
+	char path[64], line[256], wanted[64];
+	int pid = *(pid_t *)worker;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	snprintf(wanted, sizeof(wanted), "/xpv-worker-%u-%d.scope\n", GUEST,
+		 pid);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, "0::", 3) && strstr(line, wanted);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* What systemd says of a property of the worker's scope. */
+static void must_show(pid_t worker, const char *property, const char *wanted)
+{
+	char command[256], got[64] = "";
+	FILE *pipe;
+
+	snprintf(command, sizeof(command),
+		 "systemctl show --value -p %s xpv-worker-%u-%d.scope",
+		 property, GUEST, worker);
+	pipe = popen(command, "re");
+	ck_assert_ptr_nonnull(pipe);
+	if (fgets(got, sizeof(got), pipe))
+		got[strcspn(got, "\n")] = '\0';
+	pclose(pipe);
+	ck_assert_msg(!strcmp(got, wanted), "%s is \"%s\", not \"%s\"",
+		      property, got, wanted);
+}
+
+START_TEST(workers_are_scopes)
+{
+	struct livedisk k;
+	pid_t worker, next;
+
+	if (sd_booted() <= 0)
+		return;
+	host_setup(&host);
+	host_stop_xpvd(&host, SIGTERM);
+	strcpy(host.cgroup, HOST_CGROUP_USUAL);
+	configure("[worker]\nmemory = 512\nthreads = 99\ncpu = 150\n");
+	host_start_xpvd(&host);
+	host_domain(&host, GUEST, "a");
+	livedisk_open(&k, &host, GUEST);
+	worker = host_worker(&host);
+	ck_assert(wait_until(in_its_scope, &worker, 5000));
+	must_show(worker, "MemoryMax", "536870912");
+	must_show(worker, "TasksMax", "99");
+	must_show(worker, "CPUQuotaPerSecUSec", "1.500000s");
+	must_show(worker, "DefaultDependencies", "no");
+	/* It stays in it, with the limits of today. */
+	host_stop_xpvd(&host, SIGKILL);
+	configure("[worker]\nmemory = 256\ncpu-weight = 7\n");
+	host_start_xpvd(&host);
+	stays_connected(&k.dev);
+	ck_assert_int_eq(host_worker(&host), worker);
+	must_show(worker, "MemoryMax", "268435456");
+	must_show(worker, "CPUWeight", "7");
+	must_show(worker, "CPUQuotaPerSecUSec", "infinity");
+	kill(worker, SIGKILL);
+	ck_assert(host_next_worker(&host, worker, 5000));
+	next = host_worker(&host);
+	ck_assert(wait_until(in_its_scope, &next, 5000));
+	must_show(worker, "ActiveState", "inactive");
+	livedisk_close(&k);
+	ck_assert_uint_eq(host_log_lines(&host, "goes without limits"), 0);
+	host_teardown(&host);
+}
+END_TEST
+
+Suite *scope_suite(void)
+{
+	Suite *suite = suite_create("scope");
+	TCase *c = tcase_create("scope");
+
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, workers_are_scopes);
+	suite_add_tcase(suite, c);
+	return suite;
+}
