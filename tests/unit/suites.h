@@ -67,6 +67,7 @@
 	X(supervisor_faults)                                                   \
 	X(supervisor_store)                                                    \
 	X(supervisor_renew)                                                    \
+	X(many_guests)                                                         \
 	X(tool)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
