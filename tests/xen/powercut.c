@@ -20,6 +20,8 @@
  */
 #include <err.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -180,12 +182,27 @@ static bool log_next(struct log *log, struct log_entry *e, const uint8_t **data)
 
 static struct {
 	uint8_t *platter; /* what is durable */
-	uint8_t *state; /* and some of what is not */
+	uint8_t *state; /* and some of what is not: the image, mapped */
 	size_t size;
 	unsigned int begun; /* the last step that the log has a write of */
 	unsigned int states, bad;
 	const char *image;
 } disk;
+
+static void map_image(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	void *mem = MAP_FAILED;
+
+	if (fd >= 0 && !ftruncate(fd, (off_t)disk.size))
+		mem = mmap(NULL, disk.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   fd, 0);
+	if (mem == MAP_FAILED)
+		err(1, "%s", path);
+	close(fd);
+	disk.image = path;
+	disk.state = mem;
+}
 
 static unsigned int step_in(const uint8_t *data, size_t len)
 {
@@ -208,31 +225,49 @@ static void apply(uint8_t *to, const struct log_entry *e, const uint8_t *data)
 	memcpy(to + e->sector * SECTOR, data, e->sectors * SECTOR);
 }
 
-static void save_state(void)
+/* Its exit code; what it prints is in @out, without its complaints between. */
+static int run(const char *out, const char *const argv[])
 {
-	int fd = open(disk.image, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	posix_spawn_file_actions_t files;
+	int status = -1;
+	pid_t pid;
 
-	if (fd < 0 || write(fd, disk.state, disk.size) != (ssize_t)disk.size)
-		err(1, "%s", disk.image);
-	close(fd);
+	if (posix_spawn_file_actions_init(&files) ||
+	    posix_spawn_file_actions_addopen(
+		    &files, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600) ||
+	    posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY,
+					     0) ||
+	    posix_spawnp(&pid, argv[0], &files, NULL, (char *const *)argv,
+			 environ) ||
+	    waitpid(pid, &status, 0) < 0)
+		errx(1, "cannot run %s", argv[0]);
+	posix_spawn_file_actions_destroy(&files);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
 /* How many lines of each step the file system has. */
 static void count_lines(unsigned int count[MAX_STEPS + 2])
 {
-	char command[512], line[LINE + 1];
-	FILE *files;
-	int n = snprintf(command, sizeof(command),
-			 "{ echo cat log; echo cat current; "
-			 "for i in $(seq 1 3 %u); do echo cat file$((i + 2)); "
-			 "done; } | debugfs -f - %s 2>/dev/null",
-			 disk.begun, disk.image);
+	static char ask[PATH_MAX + 8], files[PATH_MAX + 8];
+	char line[LINE + 1];
+	FILE *f;
 
-	if (n >= (int)sizeof(command))
-		errx(2, "%s: too long", disk.image);
+	snprintf(ask, sizeof(ask), "%s.ask", disk.image);
+	snprintf(files, sizeof(files), "%s.files", disk.image);
+	f = fopen(ask, "w");
+	if (!f)
+		err(1, "%s", ask);
+	fputs("cat log\ncat current\n", f);
+	for (unsigned int step = 1; step <= disk.begun; step++)
+		if (kind_of(step) == NEW)
+			fprintf(f, "cat file%u\n", step);
+	fclose(f);
+	if (run(files,
+		(const char *[]){"debugfs", "-f", ask, disk.image, NULL}))
+		errx(1, "debugfs failed, see %s", files);
 	memset(count, 0, (MAX_STEPS + 2) * sizeof(*count));
-	files = popen(command, "r");
-	while (files && fgets(line, sizeof(line), files)) {
+	f = fopen(files, "r");
+	while (f && fgets(line, sizeof(line), f)) {
 		unsigned int step = strlen(line) < LINE
 					    ? 0
 					    : step_in((uint8_t *)line, LINE);
@@ -240,8 +275,8 @@ static void count_lines(unsigned int count[MAX_STEPS + 2])
 		if (step && step <= MAX_STEPS + 1)
 			count[step]++;
 	}
-	if (!files || pclose(files))
-		errx(1, "debugfs failed");
+	if (!f || fclose(f))
+		err(1, "%s", files);
 }
 
 /* The first step that was durable and is not there; 0: none. */
@@ -265,15 +300,12 @@ static unsigned int lost_step(void)
 
 static void judge(const char *what)
 {
-	char command[512];
+	static char said[PATH_MAX + 8];
 	unsigned int lost;
 	int rc;
 
-	save_state();
-	snprintf(command, sizeof(command), "e2fsck -fp %s >%s.fsck 2>&1",
-		 disk.image, disk.image);
-	rc = system(command);
-	rc = WIFEXITED(rc) ? WEXITSTATUS(rc) : 255;
+	snprintf(said, sizeof(said), "%s.fsck", disk.image);
+	rc = run(said, (const char *[]){"e2fsck", "-fp", disk.image, NULL});
 	lost = lost_step();
 	disk.states++;
 	if (rc <= 1 && !lost)
@@ -345,13 +377,12 @@ static int check(char **arg)
 
 	log_open(&log, arg[1]);
 	groups = count_groups(log);
-	disk.image = arg[3];
 	disk.size = base_size;
 	disk.platter = malloc(base_size);
-	disk.state = malloc(base_size);
-	if (!disk.platter || !disk.state)
+	if (!disk.platter)
 		err(1, "memory");
 	memcpy(disk.platter, base, base_size);
+	map_image(arg[3]);
 	/* As many as were asked for, spread over all. */
 	for (i = 0, group = log; next_group(&log); group = log, i++) {
 		if ((uint64_t)i * states / groups !=

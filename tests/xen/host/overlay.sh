@@ -54,6 +54,7 @@ stage_guests() {
 		mkdir -p "$dir/$version"
 		ln "$(kernel_root "$version")/vmlinux" "$dir/$version/vmlinux" 2>/dev/null ||
 			cp "$(kernel_root "$version")/vmlinux" "$dir/$version/vmlinux"
+		cp "$(kernel_root "$version")/boot/vmlinuz-$version" "$dir/$version/vmlinuz"	# what kexec takes
 		guest_initrd "$version" "$1" "$dir/$version/initrd" || return
 	done
 	echo "${GUEST_KERNELS[0]}" >"$dir/default"
