@@ -208,7 +208,7 @@ START_TEST(dies_while_connecting)
 END_TEST
 
 /*
- * xl's soft reset, for a kexec in an HVM or PVH guest: the domain lives on, its
+ * xl's soft reset, for a kexec in an HVM guest: the domain lives on, its
  * directories are deleted and made anew. Every other time faster than the
  * supervisor can look, which then finds a device that is fresh, and its own.
  */

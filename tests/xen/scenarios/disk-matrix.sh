@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # One disk, attached anew to a driver loaded anew for every shape of the ring: {1, 4 queues} x {copy, persistent grants} x {direct,
 # indirect requests}. Each is proved to be what both ends agreed on, and fio writes and verifies through it.
+# Parameters: queues, persistent, indirect: one value each instead of two.
 # timeout: 240
 
 # dom0 has one CPU, for which the stock backend would offer one queue
@@ -31,16 +32,17 @@ load() { # MODULE-PARAMETERS
 # what QEMU's backend cannot do is the same in every round
 limit() { if [[ $back = qdisk ]]; then echo "$2"; else echo "$1"; fi; }
 
-for queues in 1 4; do
-	for persistent in 0 1; do
-		for indirect in 0 32; do
+all_queues=${queues:-1 4} all_persistent=${persistent:-0 1} all_indirect=${indirect:-0 32}
+for queues in $all_queues; do
+	for persistent in $all_persistent; do
+		for indirect in $all_indirect; do
 			began=$(uptime_ms)
 			load "max_queues=$queues feature_persistent=$persistent max_indirect_segments=$indirect"
 			attached=$(seconds_since "$began")
-			assert_equal "$(sysfs 'ls mq | wc -l')" "$(limit $queues 1)" "queues in the guest"
-			assert_equal "$(store "$fe/multi-queue-num-queues" 1)" "$(limit $queues 1)" "queues in the store"
+			assert_equal "$(sysfs 'ls mq | wc -l')" "$(limit "$queues" 1)" "queues in the guest"
+			assert_equal "$(store "$fe/multi-queue-num-queues" 1)" "$(limit "$queues" 1)" "queues in the store"
 			both=$(($(store "$fe/feature-persistent" 0) & $(store "$be/feature-persistent" 0)))
-			assert_equal "$both" "$(limit $persistent 0)" "persistent grants"
+			assert_equal "$both" "$(limit "$persistent" 0)" "persistent grants"
 			segments=$(sysfs 'cat queue/max_segments')
 			assert_equal "$((segments > 11))" "$(limit $((indirect > 0)) 0)" "indirect requests, with $segments segments"
 			guest_must a "fio --output-format=terse --name=$queues$persistent$indirect --filename=/dev/xvda --thread \
