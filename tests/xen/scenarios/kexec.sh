@@ -45,8 +45,8 @@ works() { # BOOT: disks and NIC, and what the kernel before wrote
 	guest_wait a "$1"
 	guest_address a eth0 192.168.77.2/24
 	guest_ping a 192.168.77.1
-	guest_must a "mount -t ext4 /dev/xvda /mnt && cd /mnt && touch sums && sha256sum -c sums >/dev/null"
-	guest_must a "cd /mnt && head -c 4000000 /dev/urandom >file$1 && sha256sum file$1 >>sums && sync file$1 sums && sync -f ."
+	guest_must a "mount -t ext4 /dev/xvda /mnt && cd /mnt && { ! test -e sums || sha256sum -c sums >/dev/null; }"
+	guest_must a "cd /mnt && head -c 4000000 /dev/urandom >file$1 && sha256sum file$1 >>sums && sync"
 }
 
 # reset STATES BOOT: the guest waits for it, its devices in these states
