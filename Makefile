@@ -161,7 +161,7 @@ deb: all
 
 # ---- the two commands, and their parts -------------------------------------
 
-.PHONY: demo check deps root bench lab lab-full lab-shell lint clean help
+.PHONY: demo check deps root bench bench-settings lab lab-full lab-shell lint clean help
 root:
 	@test $$(id -u) = 0 || { echo "this installs packages, makes taps and keeps a cache in /var: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
 
@@ -179,6 +179,10 @@ check: root deps
 bench: deps
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
+
+bench-settings: deps
+	@$(MAKE) --no-print-directory $(B)/bench
+	tests/bench/settings.sh
 
 # Targets of libFuzzer; T=seconds for each of them, FUZZ="blk ctrl" for some.
 FUZZ_TREE := B=build/fuzz CC=clang SAN=address,undefined \
@@ -251,7 +255,7 @@ help:
 	@echo 'modules          xpv-blkfront.ko, xpv-netfront.ko for KVER=$(KVER)'
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
-	@echo 'bench            ring benchmark, build/bench.json'
+	@echo 'bench            ring benchmark, build/bench.json; bench-settings: what each setting of a disk costs'
 	@echo 'fuzz T=60        each libFuzzer target for T seconds (FUZZ=...: some)'
 	@echo 'check-mutants    do the tests notice when a defence is taken away?'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-full: all of them, hours; lab-shell: a console there'

@@ -15,11 +15,16 @@ struct bench_options options = {
 	.json = "build/bench.json",
 };
 
+/* In place of all that: one disk with these settings. */
+static char *settings;
+static uint64_t requests = 20000;
+
 static int usage(void)
 {
 	fprintf(stderr,
 		"usage: bench [--quick] [--only PART-OF-NAME] [--worker FILE]"
-		" [--dir DIR] [--json FILE]\n");
+		" [--dir DIR] [--json FILE]\n"
+		"       bench --setting NAME=NUMBER,... [--requests N]\n");
 	return 2;
 }
 
@@ -31,6 +36,8 @@ static int parse(int argc, char **argv)
 		{"worker", required_argument, NULL, 'w'},
 		{"dir", required_argument, NULL, 'd'},
 		{"json", required_argument, NULL, 'j'},
+		{"setting", required_argument, NULL, 's'},
+		{"requests", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	int opt;
@@ -52,6 +59,12 @@ static int parse(int argc, char **argv)
 		case 'j':
 			options.json = optarg;
 			break;
+		case 's':
+			settings = optarg;
+			break;
+		case 'r':
+			requests = strtoull(optarg, NULL, 10);
+			break;
 		default:
 			return -1;
 		}
@@ -63,6 +76,10 @@ int main(int argc, char **argv)
 {
 	if (parse(argc, argv))
 		return usage();
+	if (settings) {
+		bench_setting(settings, requests);
+		return EXIT_SUCCESS;
+	}
 	bench_ring();
 	bench_disk();
 	printf("\nA row is the round whose ratio is the median of %u; more "

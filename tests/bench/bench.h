@@ -83,5 +83,7 @@ void contest_run(struct contest *c);
 
 void bench_ring(void);
 void bench_disk(void);
+/* @words: settings of a disk, NAME=NUMBER,... */
+void bench_setting(char *words, uint64_t requests);
 
 #endif

@@ -199,7 +199,7 @@ static double disk_ours(void *arg)
 
 /* ---- what is measured ---- */
 
-static int make_file(void)
+int make_disk_file(void)
 {
 	static char block[1 << 20];
 	char path[256];
@@ -289,7 +289,7 @@ void bench_disk(void)
 		.duration = options.quick ? 100000000u : 1000000000u,
 		.latencies = {.max = MAX_NOTE},
 	};
-	int fd = make_file();
+	int fd = make_disk_file();
 
 	load.latencies.ns = malloc(MAX_NOTE * sizeof(uint32_t));
 	if (!load.latencies.ns)

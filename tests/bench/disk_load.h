@@ -38,6 +38,9 @@ double latency_at(struct latencies *l, double q);
 
 uint64_t clock_ns(clockid_t clock);
 
+/* DISK_BYTES long, in the page cache, and without a name. */
+int make_disk_file(void);
+
 /* disk_peer.c: io_uring on the file itself; requests a second. */
 double disk_peer(void *arg);
 
