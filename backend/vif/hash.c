@@ -13,16 +13,15 @@ _Static_assert(MAX_INPUT + 4 <= HASH_MAX_KEY,
 uint32_t hash_toeplitz(const uint8_t key[HASH_MAX_KEY], const uint8_t *data,
 		       uint32_t len)
 {
-	uint32_t window = (uint32_t)key[0] << 24 | (uint32_t)key[1] << 16 |
-			  (uint32_t)key[2] << 8 | key[3];
+	uint64_t window = (uint64_t)key[0] << 24 | (uint64_t)key[1] << 16 |
+			  (uint64_t)key[2] << 8 | key[3];
 	uint32_t hash = 0;
 
+	/* Bit k of a byte, from its low end, has the key's 32 bits from 7 - k on. */
 	for (uint32_t i = 0; i < len; i++) {
-		for (int bit = 7; bit >= 0; bit--) {
-			if (data[i] >> bit & 1)
-				hash ^= window;
-			window = window << 1 | (key[i + 4] >> bit & 1);
-		}
+		window = window << 8 | key[i + 4];
+		for (unsigned int bits = data[i]; bits; bits &= bits - 1)
+			hash ^= (uint32_t)(window >> (__builtin_ctz(bits) + 1));
 	}
 	return hash;
 }

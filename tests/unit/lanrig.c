@@ -30,6 +30,7 @@ static int (*real_copy)(struct hyper *h, struct hyper_copy *ops,
 static int counted_copy(struct hyper *h, struct hyper_copy *ops, unsigned int n)
 {
 	struct lan_copies *c = &watched->copies;
+	uint64_t direct = c->grant_to_grant;
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (ops[i].src.is_grant && ops[i].dst.is_grant) {
@@ -41,6 +42,8 @@ static int counted_copy(struct hyper *h, struct hyper_copy *ops, unsigned int n)
 		if (ops[i].len > c->largest_other)
 			c->largest_other = ops[i].len;
 	}
+	if (watched->before_copy && c->grant_to_grant != direct)
+		watched->before_copy();
 	return real_copy(h, ops, n);
 }
 

@@ -49,6 +49,8 @@ struct lan {
 	struct lan_guest guest[LAN_GUESTS];
 	uint32_t next_id;
 	struct lan_copies copies;
+	/* Called before copies from guest to guest. */
+	void (*before_copy)(void);
 	/* Of guests that are added. */
 	struct ipc_vif_connect features;
 	bool no_guard;

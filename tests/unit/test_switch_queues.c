@@ -204,6 +204,42 @@ START_TEST(flows_keep_their_order)
 }
 END_TEST
 
+static unsigned int copying;
+
+/* a's worker looks for answers: there must be none yet. */
+static void look_for_answers(void)
+{
+	copying++;
+	ck_assert_int_eq(loop_turn(a->worker.loop, false), 0);
+	for (unsigned int q = 0; q < 4; q++)
+		ck_assert_uint_eq(reap(a, q), 0);
+}
+
+/* A page is the sender's again when all queues have copied, not before. */
+START_TEST(answered_behind_the_copies)
+{
+	uint16_t flow[LAN_QUEUES], which;
+	uint32_t n;
+
+	three(4);
+	find_flows(a, b, flow);
+	for (unsigned int q = 0; q < 4; q++)
+		ck_assert(transmit(a, q, b, flow[q], q, 4000));
+	turn(a);
+	copying = 0;
+	lan.before_copy = look_for_answers;
+	turn(b);
+	lan.before_copy = NULL;
+	ck_assert_uint_eq(copying, 4);
+	turn(a);
+	for (unsigned int q = 0; q < 4; q++) {
+		ck_assert_uint_eq(reap(a, q), 1);
+		ck_assert(receive(b, q, &which, &n));
+		ck_assert_uint_eq(n, q);
+	}
+}
+END_TEST
+
 /* ---- the guest's own hash ---- */
 
 static void ask(struct lan_guest *g, uint16_t type, uint32_t x, uint32_t y,
@@ -511,6 +547,7 @@ Suite *switch_queues_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, flows_keep_their_order, 2, LAN_QUEUES + 1);
+	tcase_add_test(tc, answered_behind_the_copies);
 	tcase_add_test(tc, mapping_of_the_guest);
 	tcase_add_test(tc, neglected_queue);
 	tcase_add_test(tc, large_is_not_overtaken);
