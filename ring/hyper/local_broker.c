@@ -139,6 +139,8 @@ static void conn_free(struct hyper_machine *m, struct conn *c)
 void conn_break(struct hyper_machine *m, struct conn *c)
 {
 	shutdown(c->sock, SHUT_RDWR);
+	/* Which may take a wake-up back. */
+	lxs_client_exit(&c->store);
 	wake(c->store_fd);
 	conn_free(m, c);
 }
