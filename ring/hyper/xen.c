@@ -58,7 +58,7 @@ static void xen_close(struct hyper *h)
 		xengntshr_close(x->gntshr);
 	if (x->evtchn)
 		xenevtchn_close(x->evtchn);
-	xs_close(x->store);
+	xen_store_close(x);
 	free(x);
 }
 
@@ -106,13 +106,7 @@ static int open_parts(struct xen *x, unsigned int parts)
 	}
 	if (parts & HYPER_EVTCHN && xen_evtchn_open(x))
 		return xen_error();
-	if (parts & HYPER_STORE) {
-		/* No events after unwatch(): tokens may name freed things. */
-		x->store = xs_open(XS_UNWATCH_FILTER);
-		if (!x->store)
-			return xen_error();
-	}
-	return 0;
+	return parts & HYPER_STORE ? xen_store_open(x) : 0;
 }
 
 struct hyper *xen_open(unsigned int parts)
@@ -124,6 +118,8 @@ struct hyper *xen_open(unsigned int parts)
 		return NULL;
 	x->base.ops = &xen_ops;
 	x->base.parts = parts;
+	x->store_end = -1;
+	x->store_poll = -1;
 	rc = open_parts(x, parts);
 	if (!rc) {
 		x->base.self = own_domid(x);

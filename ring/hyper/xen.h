@@ -19,6 +19,8 @@ struct xen {
 	xengntshr_handle *gntshr;
 	xenevtchn_handle *evtchn;
 	struct xs_handle *store;
+	int store_end; /* readable when xenstored has gone; -1: cannot be told */
+	int store_poll; /* an epoll of that and of the store's events */
 	xengnttab_grant_copy_segment_t segs[XEN_COPY_BATCH];
 	struct hyper_copy *ops[XEN_COPY_BATCH]; /* of segs, one for one */
 };
@@ -55,6 +57,8 @@ int xen_evtchn_next(struct hyper *h);
 int xen_evtchn_unmask(struct hyper *h, uint32_t port);
 
 /* xen_store.c */
+int xen_store_open(struct xen *x);
+void xen_store_close(struct xen *x);
 int xen_store_fd(struct hyper *h);
 int xen_tx_start(struct hyper *h, uint32_t *tx);
 int xen_tx_end(struct hyper *h, uint32_t tx, bool abort);

@@ -2,18 +2,82 @@
 /* The store through libxenstore. */
 #include "hyper/xen.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Of libxenstore, VERS_4.0: in the library for good, and in no header. */
+const char *xs_daemon_socket(void);
+
+/*
+ * libxenstore (4.17) tells nobody who waits for events that xenstored has hung
+ * up: its thread closes the socket and ends. A connection of our own, on which
+ * nothing is said, does. Where the kernel's device is the way to the store
+ * there is no such end.
+ */
+static int watch_end(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	const char *path = xs_daemon_socket();
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(sa.sun_path))
+		return -1;
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && !connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool has_ended(const struct xen *x)
+{
+	struct pollfd end = {.fd = x->store_end, .events = POLLIN};
+
+	return poll(&end, 1, 0) == 1;
+}
+
+static bool wait_for(struct xen *x, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	return !epoll_ctl(x->store_poll, EPOLL_CTL_ADD, fd, &ev);
+}
+
+int xen_store_open(struct xen *x)
+{
+	/* No events after unwatch(): tokens may name freed things. */
+	x->store = xs_open(XS_UNWATCH_FILTER);
+	if (!x->store)
+		return xen_error();
+	x->store_end = watch_end();
+	x->store_poll = epoll_create1(EPOLL_CLOEXEC);
+	if (x->store_poll < 0 || !wait_for(x, xs_fileno(x->store)) ||
+	    (x->store_end >= 0 && !wait_for(x, x->store_end)))
+		return xen_error();
+	return 0;
+}
+
+void xen_store_close(struct xen *x)
+{
+	if (x->store_poll >= 0)
+		close(x->store_poll);
+	if (x->store_end >= 0)
+		close(x->store_end);
+	xs_close(x->store);
+}
 
 int xen_store_fd(struct hyper *h)
 {
 	struct xen *x = xen_of(h);
-	int fd;
 
-	if (!x->store)
-		return -EINVAL;
-	fd = xs_fileno(x->store);
-	return fd < 0 ? xen_error() : fd;
+	return x->store ? x->store_poll : -EINVAL;
 }
 
 static int result(bool ok)
@@ -141,6 +205,9 @@ int xen_next_watch(struct hyper *h, struct hyper_watch_event *event)
 	char **got = xs ? xs_check_watch(xs) : NULL;
 	int rc = 0;
 
+	/* Its own errno for "no events" and for "no connection" is the same. */
+	if (!got && xs && has_ended(xen_of(h)))
+		return -EPIPE;
 	if (!got)
 		return xen_error();
 	/* Path and token, both within the protocol's limits; nothing that

@@ -54,6 +54,7 @@
 	X(hyper_grant)                                                         \
 	X(hyper_evtchn)                                                        \
 	X(hyper_store)                                                         \
+	X(hyper_xen)                                                           \
 	X(hyper_crash)                                                         \
 	X(hyper_step)                                                          \
 	X(ipc)                                                                 \
