@@ -43,17 +43,17 @@ for size in 0 1 1472 1473 20000; do
 	guest_must b "ping -q -c 2 -W 5 -s $size 192.168.78.2" >/dev/null
 done
 
-# Three nested guests on one emulated processor move less in the time than PV guests do.
+# Nested guests on one emulated processor move less in the time than PV guests do, and those of more processors, too.
 # shellcheck disable=SC2154
 megabytes=16
-[[ $type = pv && -z $deep ]] || megabytes=4
+[[ $type = pv && -z $deep && $queues = 1 ]] || megabytes=4
 flows=$((queues > 1 ? 2 * queues : 1))
 
 # guest_to_guest FROM TO ADDRESS MB [FLOWS]: the same bytes in each flow, and all of them arrive
 guest_to_guest() {
 	local TCP AT n=${5:-1} i
 	tcp "$3"
-	guest_must "$2" "rm -f /tmp/in*; for i in \$(seq $n); do (timeout 110 socat -u $TCP-LISTEN:500\$i,reuseaddr OPEN:/tmp/in\$i,creat,trunc >/dev/null 2>&1) & done; sleep 1"
+	guest_must "$2" "rm -f /tmp/in*; for i in \$(seq $n); do (timeout $((90 * PATIENCE)) socat -u $TCP-LISTEN:500\$i,reuseaddr OPEN:/tmp/in\$i,creat,trunc >/dev/null 2>&1) & done; sleep 1"
 	guest_must "$1" "head -c $(($4 << 20)) /dev/urandom >/tmp/out && for i in \$(seq $n); do socat -u OPEN:/tmp/out $TCP:$AT:500\$i,retry=10 & done; wait" 90
 	for ((i = 1; i <= n; i++)); do
 		wait_until 20 guest_run "$2" "[ \$(stat -c %s /tmp/in$i) = $(($4 << 20)) ]" || fail "guest $2 did not get all of flow $i"
@@ -66,7 +66,7 @@ guest_to_guest() {
 datagrams() {
 	local at=UDP4:$3 listen=UDP4
 	[[ $3 != *:* ]] || at="UDP6:[$3]" listen=UDP6
-	guest_must "$2" "rm -f /tmp/udp; (timeout 90 socat -u $listen-RECV:5102 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
+	guest_must "$2" "rm -f /tmp/udp; (timeout $((60 * PATIENCE)) socat -u $listen-RECV:5102 OPEN:/tmp/udp,creat,trunc,append >/dev/null 2>&1) & sleep 1"
 	guest_must "$1" "for i in \$(seq 30); do l=\$(head -c 900 /dev/urandom | base64 -w0); echo \"\$(echo \$l | md5sum | cut -c1-32) \$l\" | socat -u - $at:5102; done" 90
 	guest_must "$2" "n=0; while read -r s l; do [ \"\$(echo \$l | md5sum | cut -c1-32)\" = \"\$s\" ] || exit 1; n=\$((n + 1)); done </tmp/udp; [ \$n -ge 28 ]"
 }
@@ -78,8 +78,8 @@ datagrams a b 192.168.78.3
 # used NAME: of its queues, those that guests sent to
 used() { xpv show "$(guest_id "$1")" vif0 | grep -c 'queue .* rx_packets: '; }
 if ((queues > 1)); then
-	guest_to_guest a b 192.168.78.3 4 $flows
-	guest_to_guest b a 192.168.78.2 4 $flows
+	guest_to_guest a b 192.168.78.3 1 $flows
+	guest_to_guest b a 192.168.78.2 1 $flows
 	for name in a b; do (($(used $name) > 1)) || fail "one queue got all for guest $name"; done
 fi
 
@@ -94,8 +94,8 @@ if [[ -n $deep ]]; then
 	exchange() {
 		local net
 		for net in 192.168.78. fd78:: 192.168.10. fd10::; do
-			guest_to_guest a b ${net}3 2 $flows
-			guest_to_guest b a ${net}2 2 $flows
+			guest_to_guest a b ${net}3 1 $flows
+			guest_to_guest b a ${net}2 1 $flows
 		done
 		datagrams a b fd78::3
 		datagrams b a 192.168.10.2
