@@ -73,8 +73,8 @@ for name in a b; do
 	[[ -z ${lan[*]} ]] || addresses $name eth1 $number 78
 done
 guest_must b "$SERVE"
-assert_equal "$(guest_run a 'ls -d /sys/class/net/eth*/queues/tx-* | wc -l')" $((1 + (${#lan[@]} > 0))) "queues of guest a"
-assert_equal "$(guest_run b 'ls -d /sys/class/net/eth*/queues/tx-* | wc -l')" $((queues * (1 + (${#lan[@]} > 0)))) "queues of guest b"
+assert_equal "$(guest_run a 'ls -d /sys/class/net/eth?/queues/tx-* | wc -l')" $((1 + (${#lan[@]} > 0))) "queues of guest a"
+assert_equal "$(guest_run b 'ls -d /sys/class/net/eth?/queues/tx-* | wc -l')" $((queues * (1 + (${#lan[@]} > 0)))) "queues of guest b"
 
 # each_device COMMAND: in the guests and, where it can be, in dom0; DEV is the device
 each_device() {
