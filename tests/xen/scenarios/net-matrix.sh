@@ -15,21 +15,24 @@ SERVE='(socat -b 4096 TCP6-LISTEN:5000,reuseaddr,fork,ipv6only=0 PIPE </dev/null
 cat >"$WORK/try" <<'END'
 words() { case $1 in *:*) echo "6:[$1]" ;; *) echo "4:$1" ;; esac; }
 for at; do
-	timeout 60 socat -t 30 - "TCP$(words $at):5000" </tmp/out >/tmp/in
+	timeout 100 socat -t 60 - "TCP$(words $at):5000" </tmp/out >/tmp/in
 	cmp -s /tmp/in /tmp/out && echo "tcp $at"
 done
-for at; do
-	for size in 1 1400 20000; do
-		head -c $size /tmp/out | timeout 30 socat -b 65535 -t 4 - "UDP$(words $at):5001" >/tmp/in.$at.$size &
+pids=
+for size in 1 1400 20000; do
+	head -c $size /tmp/out >/tmp/part.$size
+	for at; do
+		socat -b 65535 -t 60 - "UDP$(words $at):5001" </tmp/part.$size >/tmp/in.$at.$size &
+		pids="$pids $!"
 	done
 done
+back() { for size in 1 1400 20000; do cmp -s /tmp/part.$size /tmp/in.$1.$size || return 1; done; }
+all_back() { for at; do back $at || return 1; done; }
+n=0
+until all_back "$@" || [ $n -ge 60 ]; do n=$((n + 1)); sleep 1; done
+kill $pids
 wait
-for at; do
-	for size in 1 1400 20000; do
-		head -c $size /tmp/out | cmp -s - /tmp/in.$at.$size || continue 2
-	done
-	echo "udp $at"
-done
+for at; do ! back $at || echo "udp $at"; done
 END
 
 # addresses GUEST DEVICE NUMBER NET: untagged, and tagged with VLAN 10
