@@ -3,7 +3,8 @@
 # The power fails under ext4: what a guest made durable is there after a cut before any flush of its disk (powercut.c says
 # how), in each cache mode that flushes. With cache=unsafe it is not: else nothing here could be seen.
 # Parameters: states (12), flushes of a disk before which the power is cut, each without any unflushed write and with some (at
-# least as many as there are: all of them); steps (45) of the guest.
+# least as many as there are: all of them); steps (45) of the guest; keep (1: each disk, what it was before and its log stay
+# among the results, for `build/guest/usr/sbin/powercut check MODE.base MODE.log MODE IMAGE STATES` outside, which is faster).
 # timeout: 900
 
 [[ $back = xpv ]] || skip "cache modes are xpv's"
@@ -32,6 +33,11 @@ guest_shutdown a
 for mode in "${modes[@]}"; do
 	wait_until 20 dmsetup remove "$mode"
 	sync
+	if [[ ${keep:-} ]]; then
+		cp "$WORK/$mode"{,.base} "$DIR/"
+		# what it has of its 64 MB
+		head -c "$(($(du -k "$WORK/$mode.log" | cut -f1) << 10))" "$WORK/$mode.log" >"$DIR/$mode.log"
+	fi
 	bad=0 tries=${states:-12}
 	# of this one, enough to see that harm is seen
 	[[ $mode != unsafe || $tries -lt 12 ]] || tries=12
