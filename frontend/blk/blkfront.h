@@ -46,10 +46,15 @@
 #define XPV_BLK_MAX_SEGS   XPV_BLKIF_SEGS_PER_PAGE
 /*
  * Pages of one queue that stand in for others: 4 MiB in flight. The stock
- * backend keeps 1056 grants mapped, these and the segment pages of a ring of
- * one page.
+ * backend keeps 1056 grants of a ring mapped, these and the tables of a ring
+ * of one page.
  */
-#define XPV_BLK_MAX_BOUNCE 1024u
+#define XPV_BLK_QUEUE_PAGES 1024u
+/*
+ * Pages of our own that a disk has at most, however many queues: 16 MiB. It
+ * starts with its reserve, and takes more as requests need them.
+ */
+#define XPV_BLK_DISK_PAGES 4096u
 /* In place of a wire operation: the backend needs no flush, or has none. */
 #define XPV_BLK_NO_FLUSH   0u
 
@@ -94,28 +99,34 @@ struct xpv_blk_number {
 	char name[DISK_NAME_LEN];
 };
 
-/* Grant references of one queue, kept for the next request. */
+/* Grant references, kept for the next request. */
 struct xpv_blk_refs {
 	grant_ref_t head; /* meaningless while free is 0 */
 	unsigned int free;
-	unsigned int used; /* for data, now */
 };
 
-/*
- * Pages of one queue that stand in for the callers' own (bounce.c), linked
- * through page->lru; page->private is the grant, if there is one.
- */
+/* Pages that stand in for the callers' own (bounce.c). */
 struct xpv_blk_pages {
 	struct list_head list;
 	unsigned int free;  /* in the list */
 	unsigned int total; /* and in flight */
 };
 
+/*
+ * What requests are made of: a queue's, or the disk's reserve (reserve.c).
+ * Pages are linked through page->lru; page->private is the grant, if there is
+ * one.
+ */
+struct xpv_blk_pool {
+	struct xpv_blk_refs refs;
+	struct xpv_blk_pages pages;
+	struct list_head tables; /* of indirect requests, granted (slot.c) */
+};
+
 /* What an id stands for. */
 struct xpv_blk_slot {
-	struct xpv_blk_io *io;	/* NULL: free */
-	struct page *segs;	/* of its indirect requests; or NULL */
-	grant_ref_t segs_ref;
+	struct xpv_blk_io *io; /* NULL: free */
+	struct page *table;    /* of its indirect request, or NULL */
 	u16 next_free;
 };
 
@@ -123,7 +134,8 @@ struct xpv_blk_slot {
 struct xpv_blk_io {
 	struct xpv_blk_io *next; /* in a list of finished ones */
 	struct xpv_blk_queue *q;
-	u32 life;		 /* of the queue when the pages were taken */
+	struct xpv_blk_pool *pool; /* what it has is from there */
+	u32 life;		 /* of the queue when that was taken */
 	u32 index;		 /* of its slot in the ring, free-running */
 	u16 id;
 	u16 nr_refs;		 /* grants that end with the response */
@@ -143,10 +155,8 @@ struct xpv_blk_queue {
 	struct xpv_blk *dev;
 	spinlock_t lock;
 	bool open;		    /* lock; ring, irq, slots may be used */
-	bool starving;		    /* lock; a request was put off */
 	struct xpv_front ring;	    /* lock */
-	struct xpv_blk_refs refs;   /* lock */
-	struct xpv_blk_pages pages; /* lock */
+	struct xpv_blk_pool pool;   /* lock */
 	struct xpv_blk_slot *slot;  /* lock; by id */
 	unsigned int free_slot;	    /* lock; an id, or the ring's entries */
 	u32 life;		    /* lock; grows when the queue opens */
@@ -158,14 +168,15 @@ struct xpv_blk_queue {
 	char irq_name[DISK_NAME_LEN + 12]; /* "xvda-0" */
 	unsigned int max_segs;	    /* of one request */
 	bool polled;		    /* asks for no events */
-	bool bounce;		    /* no page but our own goes to the backend */
-	bool persistent;	    /* and these stay granted */
+	bool bounce;		    /* xpv_blk_bounces() */
+	bool persistent;	    /* xpv_blk_persistent() */
 };
 
 enum xpv_blk_flag {
 	XPV_BLK_BROKEN,	 /* the backend broke the protocol: no more I/O */
 	XPV_BLK_CLOSING, /* close() is under way; cleared under mutex */
 	XPV_BLK_ADDED,	 /* the disk is in the system */
+	XPV_BLK_LENT,	 /* the reserve is a request's */
 };
 
 struct xpv_blk {
@@ -182,6 +193,10 @@ struct xpv_blk {
 	struct xpv_blk_offer offer; /* mutex */
 	u8 flush_op;		/* as offered, or less (complete.c) */
 	bool discard;		/* likewise */
+	bool starving;		/* a request was put off */
+	atomic_t nr_pages;	/* of our own that there are */
+	atomic_t nr_refs;	/* grant references, used or kept */
+	struct xpv_blk_pool reserve; /* who has XPV_BLK_LENT, under its lock */
 	struct gendisk *disk;	/* mutex; from connect to close */
 	struct blk_mq_tag_set tags;
 	struct work_struct step;
@@ -217,17 +232,18 @@ enum xpv_blk_fate {
 };
 
 int xpv_blk_channel_make(struct xpv_blk_queue *q);
-int xpv_blk_channel_open(struct xpv_blk_queue *q);
-void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate);
+void xpv_blk_channel_open(struct xpv_blk_queue *q);
 void xpv_blk_channels_shut(struct xpv_blk *dev, enum xpv_blk_fate fate);
 void xpv_blk_channels_steer(struct xpv_blk *dev);
 
-/* slot.c; take and give under queue lock, the others under mutex */
+/* slot.c; under queue lock, but for the two that make */
 int xpv_blk_slots_make(struct xpv_blk_queue *q);
-int xpv_blk_slots_indirect(struct xpv_blk_queue *q);
-void xpv_blk_slots_drop(struct xpv_blk_queue *q);
+bool xpv_blk_slot_free(const struct xpv_blk_queue *q);
 bool xpv_blk_slot_take(struct xpv_blk_queue *q, struct xpv_blk_io *io);
+bool xpv_blk_slot_table(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 void xpv_blk_slot_give(struct xpv_blk_queue *q, struct xpv_blk_io *io);
+struct page *xpv_blk_table_make(struct xpv_blk *dev,
+				const struct xpv_blk_pool *pool);
 
 /* queue.c */
 extern const struct blk_mq_ops xpv_blk_mq_ops;
@@ -253,23 +269,39 @@ void xpv_blk_finish(struct xpv_blk_io *done);
 void xpv_blk_complete(struct request *rq);
 
 /* grant.c; under queue lock */
-bool xpv_blk_refs_reserve(struct xpv_blk_refs *refs, unsigned int nr);
-void xpv_blk_refs_trim(struct xpv_blk_refs *refs, unsigned int keep);
-grant_ref_t xpv_blk_grant(struct xpv_blk_queue *q, struct page *page,
-			  bool readonly);
+bool xpv_blk_refs_reserve(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+			  unsigned int nr);
+void xpv_blk_refs_trim(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+		       unsigned int keep);
+grant_ref_t xpv_blk_grant(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+			  struct page *page, bool readonly);
 void xpv_blk_refs_return(struct xpv_blk_refs *refs, grant_ref_t ref);
 bool xpv_blk_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 
-/* bounce.c; take, grant, revoke and drop under queue lock */
-int xpv_blk_bounce_make(struct xpv_blk_queue *q);
-void xpv_blk_bounce_drop(struct xpv_blk_queue *q, struct list_head *pages);
-void xpv_blk_bounce_free(struct list_head *pages);
+/* pool.c; drop and steal under queue lock */
+void xpv_blk_pool_init(struct xpv_blk_pool *pool);
+void xpv_blk_pool_drop(struct xpv_blk *dev, struct xpv_blk_pool *pool,
+		       struct list_head *pages);
+struct page *xpv_blk_page_get(struct xpv_blk *dev,
+			      const struct xpv_blk_pool *pool);
+void xpv_blk_pages_free(struct xpv_blk *dev, struct list_head *pages);
+bool xpv_blk_pages_add(struct xpv_blk *dev, struct xpv_blk_pool *pool);
+void xpv_blk_pages_steal(struct xpv_blk_queue *q, unsigned int nr);
+
+/* reserve.c; make and drop under mutex, drop when all queues are shut */
+int xpv_blk_reserve_make(struct xpv_blk *dev);
+void xpv_blk_reserve_drop(struct xpv_blk *dev);
+bool xpv_blk_reserve_take(struct xpv_blk_queue *q, struct xpv_blk_io *io);
+bool xpv_blk_reserve_lent(const struct xpv_blk_io *io);
+void xpv_blk_reserve_give(struct xpv_blk_io *io);
+
+/* bounce.c; take, grant and revoke under queue lock */
 bool xpv_blk_bounce_take(struct xpv_blk_queue *q, struct request *rq);
 void xpv_blk_bounce(struct request *rq);
-void xpv_blk_unbounce(struct request *rq, bool from_backend);
+void xpv_blk_give_back(struct request *rq, bool from_backend);
 bool xpv_blk_bounce_grant(struct xpv_blk_queue *q, struct xpv_blk_io *io,
 			  bool readonly);
-bool xpv_blk_bounce_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
+bool xpv_blk_bounce_revoke(struct xpv_blk_io *io);
 
 /* device.c */
 int xpv_blk_disk_make(struct xpv_blk *dev);
@@ -311,6 +343,24 @@ static inline struct request *xpv_blk_rq(struct xpv_blk_io *io)
 static inline unsigned int xpv_blk_total(struct xpv_blk_shape shape)
 {
 	return shape.irq + shape.poll;
+}
+
+/* Segments of one request. */
+static inline unsigned int xpv_blk_max_segs(const struct xpv_blk *dev)
+{
+	return dev->offer.max_indirect ?: XPV_BLKIF_DIRECT_SEGS;
+}
+
+/* Both ends have said that pages stay granted. */
+static inline bool xpv_blk_persistent(const struct xpv_blk *dev)
+{
+	return dev->persistent && dev->offer.persistent;
+}
+
+/* No page but our own goes to the backend. */
+static inline bool xpv_blk_bounces(const struct xpv_blk *dev)
+{
+	return xpv_blk_persistent(dev) || !dev->trusted;
 }
 
 static inline unsigned int xpv_blk_ring_pages(const struct xpv_blk *dev)

@@ -16,83 +16,49 @@
 
 #include "blkfront.h"
 
-static_assert(XPV_BLK_MAX_BOUNCE >= XPV_BLK_MAX_SEGS);
+static_assert(XPV_BLK_QUEUE_PAGES >= XPV_BLK_MAX_SEGS);
+/* the reserve, its table, and as much for the pools */
+static_assert(XPV_BLK_DISK_PAGES >= 2 * (XPV_BLK_MAX_SEGS + 1));
 
 static grant_ref_t ref_of(const struct page *page)
 {
 	return (grant_ref_t)page_private(page);
 }
 
-static bool add_page(struct xpv_blk_pages *pool, gfp_t gfp)
+/* As many free pages as a request needs. Only a queue's pool can grow. */
+static bool find_pages(struct xpv_blk_queue *q, struct xpv_blk_io *io,
+		       unsigned int nr)
 {
-	struct page *page = alloc_page(gfp | __GFP_ZERO);
+	struct xpv_blk_pages *pages = &io->pool->pages;
 
-	if (!page)
+	if (pages->free >= nr)
+		return true;
+	if (xpv_blk_reserve_lent(io) ||
+	    pages->total - pages->free + nr > XPV_BLK_QUEUE_PAGES)
 		return false;
-	set_page_private(page, INVALID_GRANT_REF);
-	list_add_tail(&page->lru, &pool->list);
-	pool->free++;
-	pool->total++;
-	return true;
-}
-
-/*
- * What one request can need is there from the start, so I/O gets on even when
- * there is no memory left and the disk is where memory goes.
- */
-int xpv_blk_bounce_make(struct xpv_blk_queue *q)
-{
-	while (q->pages.total < q->max_segs) {
-		if (!add_page(&q->pages, GFP_NOIO))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* All pages that are not in flight move to @pages. Under queue lock. */
-void xpv_blk_bounce_drop(struct xpv_blk_queue *q, struct list_head *pages)
-{
-	list_splice_init(&q->pages.list, pages);
-	q->pages.free = 0;
-	q->pages.total = 0;
-}
-
-/* A page that is still mapped is freed when the backend lets go of it. */
-void xpv_blk_bounce_free(struct list_head *pages)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, pages, lru) {
-		grant_ref_t ref = ref_of(page);
-
-		list_del(&page->lru);
-		set_page_private(page, 0);
-		if (ref == INVALID_GRANT_REF)
-			__free_page(page);
-		else
-			gnttab_end_foreign_access(ref, page);
-	}
+	while (pages->free < nr && xpv_blk_pages_add(q->dev, io->pool))
+		;
+	if (pages->free < nr)
+		xpv_blk_pages_steal(q, nr);
+	return pages->free >= nr;
 }
 
 /* Pages for a request's data. False: not enough now. Under queue lock. */
 bool xpv_blk_bounce_take(struct xpv_blk_queue *q, struct request *rq)
 {
 	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
-	struct xpv_blk_pages *pool = &q->pages;
+	struct xpv_blk_pages *pages = &io->pool->pages;
 	unsigned int nr = DIV_ROUND_UP(blk_rq_bytes(rq), PAGE_SIZE);
 
-	while (pool->free < nr) {
-		if (pool->total >= XPV_BLK_MAX_BOUNCE ||
-		    !add_page(pool, GFP_NOWAIT | __GFP_NOWARN))
-			return false;
-	}
+	if (!find_pages(q, io, nr))
+		return false;
 	io->bounced = true;
 	io->life = q->life;
 	io->nr_pages = (u16)nr;
 	INIT_LIST_HEAD(&io->pages);
 	/* the last ones used: cached here, mapped over there */
-	for (pool->free -= nr; nr; nr--)
-		list_move_tail(pool->list.next, &io->pages);
+	for (pages->free -= nr; nr; nr--)
+		list_move_tail(pages->list.next, &io->pages);
 	return true;
 }
 
@@ -133,23 +99,32 @@ void xpv_blk_bounce(struct request *rq)
 	copy(rq, blk_mq_rq_to_pdu(rq), true);
 }
 
-/* The way back, whatever became of the request: its pages are returned. */
-void xpv_blk_unbounce(struct request *rq, bool from_backend)
+/* The way back, whatever became of the request: what it had is returned. */
+void xpv_blk_give_back(struct request *rq, bool from_backend)
 {
 	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
 	struct xpv_blk_queue *q = io->q;
+	bool lent = xpv_blk_reserve_lent(io);
+	LIST_HEAD(pages);
 	unsigned long flags;
 
-	if (from_backend)
+	if (!io->bounced && !lent)
+		return;
+	if (io->bounced && from_backend)
 		copy(rq, io, false);
-	io->bounced = false;
+	if (io->bounced)
+		list_splice_init(&io->pages, &pages);
 	spin_lock_irqsave(&q->lock, flags);
 	if (q->open && q->life == io->life) {
-		q->pages.free += io->nr_pages;
-		list_splice_init(&io->pages, &q->pages.list);
+		if (io->bounced)
+			io->pool->pages.free += io->nr_pages;
+		list_splice_init(&pages, &io->pool->pages.list);
+		if (lent)
+			xpv_blk_reserve_give(io);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
-	xpv_blk_bounce_free(&io->pages);
+	io->bounced = false;
+	xpv_blk_pages_free(q->dev, &pages);
 }
 
 /* Grant what is not granted yet. Under queue lock. */
@@ -161,17 +136,19 @@ bool xpv_blk_bounce_grant(struct xpv_blk_queue *q, struct xpv_blk_io *io,
 
 	list_for_each_entry(page, &io->pages, lru)
 		missing += ref_of(page) == INVALID_GRANT_REF;
-	if (!xpv_blk_refs_reserve(&q->refs, missing))
+	if (!xpv_blk_refs_reserve(q->dev, &io->pool->refs, missing))
 		return false;
 	list_for_each_entry(page, &io->pages, lru) {
 		if (ref_of(page) == INVALID_GRANT_REF)
-			set_page_private(page, xpv_blk_grant(q, page, readonly));
+			set_page_private(page, xpv_blk_grant(q->dev,
+							     &io->pool->refs,
+							     page, readonly));
 	}
 	return true;
 }
 
 /* As xpv_blk_revoke(), for pages that are not to stay granted. */
-bool xpv_blk_bounce_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io)
+bool xpv_blk_bounce_revoke(struct xpv_blk_io *io)
 {
 	struct page *page, *next;
 	bool all = true;
@@ -180,7 +157,7 @@ bool xpv_blk_bounce_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 		grant_ref_t ref = ref_of(page);
 
 		if (gnttab_end_foreign_access_ref(ref)) {
-			xpv_blk_refs_return(&q->refs, ref);
+			xpv_blk_refs_return(&io->pool->refs, ref);
 			set_page_private(page, INVALID_GRANT_REF);
 		} else {
 			all = false; /* the page goes with the pool, soon */

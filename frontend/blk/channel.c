@@ -51,34 +51,19 @@ int xpv_blk_channel_make(struct xpv_blk_queue *q)
 	return bind(q);
 }
 
-static int make_pages(struct xpv_blk_queue *q)
-{
-	int err = 0;
-
-	if (q->max_segs > XPV_BLKIF_DIRECT_SEGS)
-		err = xpv_blk_slots_indirect(q);
-	if (!err && q->bounce)
-		err = xpv_blk_bounce_make(q);
-	return err;
-}
-
-int xpv_blk_channel_open(struct xpv_blk_queue *q)
+/* After xpv_blk_reserve_make(). */
+void xpv_blk_channel_open(struct xpv_blk_queue *q)
 {
 	struct xpv_blk *dev = q->dev;
-	int err;
 
 	lockdep_assert_held(&dev->mutex);
-	q->max_segs = dev->offer.max_indirect ?: XPV_BLKIF_DIRECT_SEGS;
-	q->persistent = dev->persistent && dev->offer.persistent;
-	q->bounce = q->persistent || !dev->trusted;
-	err = make_pages(q);
-	if (err)
-		return err;
+	q->max_segs = xpv_blk_max_segs(dev);
+	q->persistent = xpv_blk_persistent(dev);
+	q->bounce = xpv_blk_bounces(dev);
 	spin_lock_irq(&q->lock);
 	q->life++;
 	q->open = true;
 	spin_unlock_irq(&q->lock);
-	return 0;
 }
 
 /* Take everything out of flight, into a list. */
@@ -94,7 +79,7 @@ static struct xpv_blk_io *recall(struct xpv_blk_queue *q,
 		if (!io)
 			continue;
 		xpv_blk_revoke(q, io);
-		q->slot[i].io = NULL;
+		xpv_blk_slot_give(q, io);
 		io->status = BLK_STS_IOERR;
 		io->again = fate == XPV_BLK_REQUEUE;
 		io->next = done;
@@ -113,7 +98,7 @@ static void unbind(struct xpv_blk_queue *q)
 	q->port = 0;
 }
 
-void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate)
+static void shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate)
 {
 	struct xpv_blk_io *done;
 	LIST_HEAD(pages);
@@ -127,13 +112,12 @@ void xpv_blk_channel_shut(struct xpv_blk_queue *q, enum xpv_blk_fate fate)
 	spin_lock_irq(&q->lock);
 	q->open = false;
 	done = recall(q, fate);
-	xpv_blk_bounce_drop(q, &pages);
-	xpv_blk_refs_trim(&q->refs, 0);
-	q->refs.used = 0; /* those left go with their pages */
+	xpv_blk_pool_drop(q->dev, &q->pool, &pages);
 	spin_unlock_irq(&q->lock);
 	unbind(q);
-	xpv_blk_bounce_free(&pages);
-	xpv_blk_slots_drop(q);
+	xpv_blk_pages_free(q->dev, &pages);
+	kfree(q->slot);
+	q->slot = NULL;
 	xenbus_teardown_ring(&q->memory, xpv_blk_ring_pages(q->dev),
 			     q->ring_ref);
 	q->memory = NULL;
@@ -145,7 +129,8 @@ void xpv_blk_channels_shut(struct xpv_blk *dev, enum xpv_blk_fate fate)
 	unsigned int i;
 
 	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
-		xpv_blk_channel_shut(&dev->queue[i], fate);
+		shut(&dev->queue[i], fate);
+	xpv_blk_reserve_drop(dev);
 }
 
 /* The first CPU whose requests go through the ring; nr_cpu_ids if none. */

@@ -51,7 +51,7 @@ static bool release_data(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 {
 	if (!io->bounced)
 		return xpv_blk_revoke(q, io);
-	return q->persistent || xpv_blk_bounce_revoke(q, io);
+	return q->persistent || xpv_blk_bounce_revoke(io);
 }
 
 /* NULL, or what is wrong with the response. */
@@ -119,7 +119,8 @@ static bool take_responses(struct xpv_blk_queue *q, struct xpv_blk_io **done)
 	if (why)
 		xpv_blk_break(q, why);
 	if (any)
-		xpv_blk_refs_trim(&q->refs, idle(q) ? KEEP_IDLE : KEEP_BUSY);
+		xpv_blk_refs_trim(q->dev, &q->pool.refs,
+				  idle(q) ? KEEP_IDLE : KEEP_BUSY);
 	return any;
 }
 
@@ -165,13 +166,11 @@ void xpv_blk_finish(struct xpv_blk_io *done)
 void xpv_blk_complete(struct request *rq)
 {
 	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
-	struct xpv_blk_queue *q = io->q;
+	struct xpv_blk *dev = io->q->dev;
 
-	if (io->bounced)
-		xpv_blk_unbounce(rq, req_op(rq) == REQ_OP_READ &&
-					     io->status == BLK_STS_OK &&
-					     !io->again);
-	if (READ_ONCE(q->starving) && xchg(&q->starving, false))
+	xpv_blk_give_back(rq, req_op(rq) == REQ_OP_READ &&
+				      io->status == BLK_STS_OK && !io->again);
+	if (READ_ONCE(dev->starving) && xchg(&dev->starving, false))
 		blk_mq_run_hw_queues(rq->q, true);
 	if (io->again)
 		blk_mq_requeue_request(rq, true);

@@ -10,14 +10,14 @@ static int open_channels(struct xpv_blk *dev)
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < xpv_blk_total(dev->rings); i++) {
-		err = xpv_blk_channel_open(&dev->queue[i]);
-		if (err) {
-			xenbus_dev_fatal(dev->xbdev, err,
-					 "making pages of ring %u", i);
-			return err;
-		}
+	err = xpv_blk_reserve_make(dev);
+	if (err) {
+		xenbus_dev_fatal(dev->xbdev, err,
+				 "setting pages and grants for a request aside");
+		return err;
 	}
+	for (i = 0; i < xpv_blk_total(dev->rings); i++)
+		xpv_blk_channel_open(&dev->queue[i]);
 	return 0;
 }
 

@@ -4,30 +4,38 @@
  *
  * References stay in the queue's pool after use, so that small requests do
  * not take the grant table's lock. The table is the whole guest's (32768
- * grants by default) and other devices need it too: a queue takes a small part
- * of it, and what it does not use goes back.
+ * grants by default) and other devices need it too: a disk takes a part of it,
+ * and what it does not use goes back.
  */
 #include <xen/page.h>
 
 #include "blkfront.h"
 
-/* Grants of one queue at a time: 8 MiB of data. */
-#define MOST 2048u
+/* Grants of one disk at a time: 32 MiB of data. */
+#define MOST 8192
 
-static_assert(MOST >= XPV_BLK_MAX_BOUNCE + XPV_BLK_MAX_SEGS);
+static_assert(MOST >= XPV_BLK_DISK_PAGES + XPV_BLK_MAX_SEGS);
 
-/* The queue's references grow to what one more request needs. */
-bool xpv_blk_refs_reserve(struct xpv_blk_refs *refs, unsigned int nr)
+static bool alloc_refs(struct xpv_blk *dev, unsigned int nr, grant_ref_t *refs)
+{
+	if (atomic_add_return((int)nr, &dev->nr_refs) <= MOST &&
+	    !gnttab_alloc_grant_references((u16)nr, refs))
+		return true;
+	atomic_sub((int)nr, &dev->nr_refs);
+	return false;
+}
+
+/* The references of a pool grow to what one more request needs. */
+bool xpv_blk_refs_reserve(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+			  unsigned int nr)
 {
 	unsigned int missing;
 	grant_ref_t fresh;
 
-	if (refs->used + nr > MOST)
-		return false;
 	if (refs->free >= nr)
 		return true;
 	missing = nr - refs->free;
-	if (gnttab_alloc_grant_references((u16)missing, &fresh))
+	if (!alloc_refs(dev, missing, &fresh))
 		return false;
 	if (!refs->free) {
 		refs->head = fresh;
@@ -42,9 +50,13 @@ bool xpv_blk_refs_reserve(struct xpv_blk_refs *refs, unsigned int nr)
 	return true;
 }
 
-void xpv_blk_refs_trim(struct xpv_blk_refs *refs, unsigned int keep)
+void xpv_blk_refs_trim(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+		       unsigned int keep)
 {
-	if (refs->free && !keep) {
+	if (refs->free <= keep)
+		return;
+	atomic_sub((int)(refs->free - keep), &dev->nr_refs);
+	if (!keep) {
 		gnttab_free_grant_references(refs->head);
 		refs->free = 0;
 	}
@@ -54,15 +66,14 @@ void xpv_blk_refs_trim(struct xpv_blk_refs *refs, unsigned int keep)
 }
 
 /* One of the references that were reserved. */
-grant_ref_t xpv_blk_grant(struct xpv_blk_queue *q, struct page *page,
-			  bool readonly)
+grant_ref_t xpv_blk_grant(struct xpv_blk *dev, struct xpv_blk_refs *refs,
+			  struct page *page, bool readonly)
 {
-	int ref = gnttab_claim_grant_reference(&q->refs.head);
+	int ref = gnttab_claim_grant_reference(&refs->head);
 
-	q->refs.free--;
-	q->refs.used++;
+	refs->free--;
 	gnttab_page_grant_foreign_access_ref_one(
-		ref, (domid_t)q->dev->xbdev->otherend_id, page, readonly);
+		ref, (domid_t)dev->xbdev->otherend_id, page, readonly);
 	return (grant_ref_t)ref;
 }
 
@@ -70,7 +81,6 @@ void xpv_blk_refs_return(struct xpv_blk_refs *refs, grant_ref_t ref)
 {
 	gnttab_release_grant_reference(&refs->head, ref);
 	refs->free++;
-	refs->used--;
 }
 
 static grant_ref_t ref_of(struct xpv_blk_queue *q, struct xpv_blk_io *io,
@@ -78,7 +88,7 @@ static grant_ref_t ref_of(struct xpv_blk_queue *q, struct xpv_blk_io *io,
 {
 	if (!io->indirect)
 		return io->ref[i];
-	return xpv_blkif_seg_gref(page_address(q->slot[io->id].segs), i);
+	return xpv_blkif_seg_gref(page_address(q->slot[io->id].table), i);
 }
 
 /*
@@ -96,7 +106,7 @@ bool xpv_blk_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 		grant_ref_t ref = ref_of(q, io, i);
 
 		if (gnttab_end_foreign_access_ref(ref)) {
-			xpv_blk_refs_return(&q->refs, ref);
+			xpv_blk_refs_return(&io->pool->refs, ref);
 		} else {
 			gnttab_end_foreign_access(ref, NULL);
 			all = false;

@@ -16,7 +16,7 @@ static void init_queue(struct xpv_blk *dev, struct xpv_blk_queue *q)
 
 	q->dev = dev;
 	spin_lock_init(&q->lock);
-	INIT_LIST_HEAD(&q->pages.list);
+	xpv_blk_pool_init(&q->pool);
 	for (i = 0; i < XPV_BLK_MAX_PAGES; i++)
 		q->ring_ref[i] = INVALID_GRANT_REF;
 }
@@ -39,6 +39,7 @@ static struct xpv_blk *alloc_device(struct xenbus_device *xbdev)
 	INIT_DELAYED_WORK(&dev->watchdog, xpv_blk_watchdog);
 	INIT_WORK(&dev->replay, xpv_blk_replay);
 	INIT_WORK(&dev->regroup, xpv_blk_regroup);
+	xpv_blk_pool_init(&dev->reserve);
 	for (i = 0; i < XPV_BLK_MAX_QUEUES; i++)
 		init_queue(dev, &dev->queue[i]);
 	return dev;

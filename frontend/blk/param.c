@@ -19,10 +19,11 @@ module_param(max_indirect_segments, uint, 0444);
 MODULE_PARM_DESC(max_indirect_segments,
 		 "Most segments (pages) in one request, up to 512; 0: direct requests only (default 256)");
 
-static unsigned int max_queues = 4;
+/* Whoever sends requests has a ring of its own; memory is the disk's (pool.c). */
+static unsigned int max_queues = XPV_BLK_MAX_QUEUES;
 module_param(max_queues, uint, 0444);
 MODULE_PARM_DESC(max_queues,
-		 "Most rings a disk, one a CPU at most, up to 16 (default 4)");
+		 "Most rings a disk, one a CPU at most, up to 16 (default 16)");
 
 static unsigned int poll_queues;
 module_param(poll_queues, uint, 0444);

@@ -104,7 +104,7 @@ static bool stage(struct xpv_blk_queue *q, struct request *rq)
 	spin_lock_irqsave(&q->lock, flags);
 	taken = q->open && xpv_blk_bounce_take(q, rq);
 	if (!taken)
-		q->starving = true;
+		WRITE_ONCE(q->dev->starving, true);
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (taken)
 		xpv_blk_bounce(rq);
@@ -117,7 +117,7 @@ static void put_seg(struct xpv_blk_queue *q, struct xpv_blk_io *io,
 		    const struct xpv_blk_seg *seg)
 {
 	if (io->indirect) {
-		xpv_blkif_encode_seg(seg, page_address(q->slot[io->id].segs), i);
+		xpv_blkif_encode_seg(seg, page_address(q->slot[io->id].table), i);
 	} else {
 		req->seg[i] = *seg;
 		io->ref[i] = seg->gref;
@@ -133,13 +133,14 @@ static bool put_own_pages(struct xpv_blk_queue *q, struct request *rq,
 	unsigned int i = 0;
 	struct bio_vec bv;
 
-	if (!xpv_blk_refs_reserve(&q->refs, req->nr_segs))
+	if (!xpv_blk_refs_reserve(q->dev, &io->pool->refs, req->nr_segs))
 		return false;
 	rq_for_each_segment(bv, rq, iter) {
 		u32 first = bv.bv_offset >> XPV_SECTOR_SHIFT;
 		u32 count = bv.bv_len >> XPV_SECTOR_SHIFT;
 		struct xpv_blk_seg seg = {
-			.gref = xpv_blk_grant(q, bv.bv_page, readonly),
+			.gref = xpv_blk_grant(q->dev, &io->pool->refs,
+					      bv.bv_page, readonly),
 			.first = (u8)first,
 			.last = (u8)(first + count - 1),
 		};
@@ -182,8 +183,11 @@ static bool put_data(struct xpv_blk_queue *q, struct request *rq,
 
 	io->indirect = req->nr_segs > XPV_BLKIF_DIRECT_SEGS;
 	if (io->indirect) {
+		if (!xpv_blk_slot_table(q, io))
+			return false;
 		req->indirect = true;
-		req->indirect_gref[0] = q->slot[io->id].segs_ref;
+		req->indirect_gref[0] = (grant_ref_t)page_private(
+			q->slot[io->id].table);
 	}
 	if (!req->nr_segs)
 		return true;
@@ -221,40 +225,52 @@ void xpv_blk_push(struct xpv_blk_queue *q)
 }
 
 /*
- * From SEND on the request may be completed at any time, by another CPU;
- * with any other course it is the caller's.
+ * From SEND on the request may be completed at any time, by another CPU; with
+ * any other course it is the caller's, and has nothing of ours.
  */
-enum xpv_blk_course xpv_blk_submit(struct xpv_blk_queue *q, struct request *rq,
-				   bool last)
+static enum xpv_blk_course transmit(struct xpv_blk_queue *q, struct request *rq,
+				    struct xpv_blk_request *req,
+				    enum xpv_blk_course course, bool last)
 {
-	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
-	struct xpv_blk_request req = {};
-	enum xpv_blk_course course;
 	unsigned long flags;
 
-	io->q = q;
-	io->again = false;
-	io->bounced = false;
-	io->nr_refs = 0;
-	course = plan(q->dev, rq, &req);
-	if (course == XPV_BLK_SEND)
-		course = plan_data(q, rq, &req);
-	if (course == XPV_BLK_SEND && q->bounce && req.nr_segs &&
-	    req.op != XPV_BLKIF_READ && !stage(q, rq))
+	if (course == XPV_BLK_SEND && q->bounce && req->nr_segs &&
+	    req->op != XPV_BLKIF_READ && !stage(q, rq))
 		course = XPV_BLK_LATER;
 
 	spin_lock_irqsave(&q->lock, flags);
 	if (!q->open) {
 		course = XPV_BLK_ABORT;
-	} else if (course == XPV_BLK_SEND && !send(q, rq, &req)) {
-		q->starving = true;
+	} else if (course == XPV_BLK_SEND && !send(q, rq, req)) {
+		WRITE_ONCE(q->dev->starving, true);
 		course = XPV_BLK_LATER;
 	}
 	if (last)
 		xpv_blk_push(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	if (course != XPV_BLK_SEND && io->bounced)
-		xpv_blk_unbounce(rq, false);
+	if (course != XPV_BLK_SEND)
+		xpv_blk_give_back(rq, false);
+	return course;
+}
+
+enum xpv_blk_course xpv_blk_submit(struct xpv_blk_queue *q, struct request *rq,
+				   bool last)
+{
+	struct xpv_blk_io *io = blk_mq_rq_to_pdu(rq);
+	struct xpv_blk_request req = {};
+	enum xpv_blk_course course;
+
+	io->q = q;
+	io->pool = &q->pool;
+	io->again = false;
+	io->bounced = false;
+	io->nr_refs = 0;
+	course = plan(q->dev, rq, &req);
+	if (course == XPV_BLK_SEND)
+		course = plan_data(q, rq, &req);
+	course = transmit(q, rq, &req, course, last);
+	if (course == XPV_BLK_LATER && xpv_blk_reserve_take(q, io))
+		course = transmit(q, rq, &req, XPV_BLK_SEND, last);
 	return course;
 }

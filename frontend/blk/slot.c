@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ids of requests, and what belongs to each: the request in flight, and the
- * page that holds the segments if it is an indirect one.
+ * Ids of requests, and what belongs to each: the request in flight, and its
+ * table, the page that holds the segments if it is an indirect one.
  *
  * There are as many ids as the ring has entries, so whoever has an id has
- * room in the ring. The last one freed is the next one used: its page is in
- * the cache, and mapped by a backend that keeps mappings.
+ * room in the ring.
  */
 #include <linux/slab.h>
 
@@ -27,52 +26,42 @@ int xpv_blk_slots_make(struct xpv_blk_queue *q)
 }
 
 /*
- * Pages for indirect requests, granted as long as the ring is. The backend
- * may only read them: the references in them are ours to rely on (grant.c).
- * One that keeps mappings makes these writable too, the stock backend at
- * least; we do not read them then, as those references are with the pages.
+ * A page for an indirect request, granted until it is freed. The backend may
+ * only read it: the references in it are ours to rely on (grant.c). One that
+ * keeps mappings makes these writable too, the stock backend at least; we do
+ * not read them then, as those references are with the pages.
  */
-int xpv_blk_slots_indirect(struct xpv_blk_queue *q)
+struct page *xpv_blk_table_make(struct xpv_blk *dev,
+				const struct xpv_blk_pool *pool)
 {
-	u32 i, entries = q->ring.ring.entries;
+	struct page *page = xpv_blk_page_get(dev, pool);
+	LIST_HEAD(list);
 	int ref;
 
-	for (i = 0; i < entries; i++) {
-		struct page *page = alloc_page(GFP_NOIO | __GFP_ZERO);
-
-		if (!page)
-			return -ENOMEM;
-		ref = gnttab_grant_foreign_access(q->dev->xbdev->otherend_id,
-						  xen_page_to_gfn(page),
-						  !q->persistent);
-		if (ref < 0) {
-			__free_page(page);
-			return ref;
-		}
-		q->slot[i].segs = page;
-		q->slot[i].segs_ref = (grant_ref_t)ref;
+	if (!page)
+		return NULL;
+	ref = gnttab_grant_foreign_access((domid_t)dev->xbdev->otherend_id,
+					  xen_page_to_gfn(page),
+					  !xpv_blk_persistent(dev));
+	if (ref < 0) {
+		list_add(&page->lru, &list);
+		xpv_blk_pages_free(dev, &list);
+		return NULL;
 	}
-	return 0;
+	set_page_private(page, (grant_ref_t)ref);
+	return page;
 }
 
-void xpv_blk_slots_drop(struct xpv_blk_queue *q)
+bool xpv_blk_slot_free(const struct xpv_blk_queue *q)
 {
-	u32 i;
-
-	if (!q->slot)
-		return;
-	for (i = 0; i < q->ring.ring.entries && q->slot[i].segs; i++)
-		gnttab_end_foreign_access(q->slot[i].segs_ref,
-					  q->slot[i].segs);
-	kfree(q->slot);
-	q->slot = NULL;
+	return q->free_slot < q->ring.ring.entries;
 }
 
 bool xpv_blk_slot_take(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 {
 	unsigned int id = q->free_slot;
 
-	if (id >= q->ring.ring.entries)
+	if (!xpv_blk_slot_free(q))
 		return false;
 	q->free_slot = q->slot[id].next_free;
 	q->slot[id].io = io;
@@ -80,10 +69,31 @@ bool xpv_blk_slot_take(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 	return true;
 }
 
+/*
+ * The last table used is the next one: it is in the cache, and mapped by a
+ * backend that keeps mappings. False: there is none now.
+ */
+bool xpv_blk_slot_table(struct xpv_blk_queue *q, struct xpv_blk_io *io)
+{
+	struct list_head *tables = &io->pool->tables;
+	struct page *table =
+		list_first_entry_or_null(tables, struct page, lru);
+
+	if (table)
+		list_del(&table->lru);
+	else if (!xpv_blk_reserve_lent(io))
+		table = xpv_blk_table_make(q->dev, io->pool);
+	q->slot[io->id].table = table;
+	return table;
+}
+
 void xpv_blk_slot_give(struct xpv_blk_queue *q, struct xpv_blk_io *io)
 {
 	struct xpv_blk_slot *slot = &q->slot[io->id];
 
+	if (slot->table)
+		list_add(&slot->table->lru, &io->pool->tables);
+	slot->table = NULL;
 	slot->io = NULL;
 	slot->next_free = (u16)q->free_slot;
 	q->free_slot = io->id;
