@@ -45,6 +45,7 @@ SUP_SRC	   := $(wildcard backend/supervisor/*.c)
 FRONT_SRC  := $(wildcard frontend/user/*.c)
 TOOL_SRC   := $(wildcard xenstore-tools/*.c)
 UNIT_SRC   := $(wildcard tests/unit/*.c)
+SIM_SRC	   := $(wildcard tests/sim/*.c) tests/unit/model_disk.c
 BENCH_SRC  := $(wildcard tests/bench/*.c)
 FUZZ	   := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 FUZZ_SRC   := $(wildcard tests/fuzz/common/*.c)
@@ -79,8 +80,10 @@ $(B)/unit: | $(PROGRAMS)
 # Who changes an interface hears of it here, and not when somebody fuzzes.
 $(B)/unit: | $(call obj,$(FUZZ_SRC) $(FUZZ:%=tests/fuzz/%.c))
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
+$(B)/sim: $(call obj,$(SIM_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
+$(B)/sim: LDLIBS += -Wl,--wrap=epoll_wait,--wrap=clock_gettime
 $(B)/bench: $(call obj,$(BENCH_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
-$(PROGRAMS) $(B)/unit $(B)/bench:
+$(PROGRAMS) $(B)/unit $(B)/sim $(B)/bench:
 	$(CC) $(OUR_LD) $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
 
 # The supervisor's parts as a library, to be tested and fuzzed.

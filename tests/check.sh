@@ -62,10 +62,10 @@ not ok $tree $2: ended with $rc, see ${tap%.tap}.log"; }
 }
 
 part_build() {
-	step build-gcc make -j"$JOBS" all build/unit build/bench
+	step build-gcc make -j"$JOBS" all build/unit build/sim build/bench
 	step symbols symbols
-	step build-clang make -j"$JOBS" B=build/clang CC=clang all build/clang/unit build/clang/bench
-	step build-asan make -j"$JOBS" B=build/asan SAN=address,undefined CFLAGS='-O1 -g' all build/asan/unit
+	step build-clang make -j"$JOBS" B=build/clang CC=clang all build/clang/unit build/clang/sim build/clang/bench
+	step build-asan make -j"$JOBS" B=build/asan SAN=address,undefined CFLAGS='-O1 -g' all build/asan/unit build/asan/sim
 	step asan-is-on sanitized build/asan/xpv-worker __asan_report
 	step build-tsan make -j"$JOBS" B=build/tsan SAN=thread CFLAGS='-O1 -g' all build/tsan/unit
 	step tsan-is-on sanitized build/tsan/xpv-worker __tsan_read
@@ -112,6 +112,18 @@ part_unit() {
 # what runs threads or processes over shared memory
 TSAN_SUITES=(ring storage)
 
+# All seeds, the first of them again with sanitizers: a seed always runs the same way.
+part_sim() {
+	step sim simulate build/sim || return
+	step sim-asan simulate build/asan/sim 1 2 3 4 5
+	step sim-same cmp <(head -n 5 "$LOGS/build-sim.out") "$LOGS/build-asan-sim.out"
+}
+simulate() {
+	local out
+	out=$LOGS/$(tr / - <<<"$1").out
+	"$@" >"$out"
+}
+
 # What is kept of the fuzzer's inputs, and a few seconds of new ones.
 part_fuzz() {
 	step build-fuzz make -s -j"$JOBS" fuzz-tree || return
@@ -147,7 +159,7 @@ part_lab() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(build modules lint model unit fuzz bench lab)
+((${#parts[@]})) || parts=(build modules lint model unit sim fuzz bench lab)
 for part in "${parts[@]}"; do
 	declare -F "part_$part" >/dev/null || {
 		echo "check.sh: no part '$part': expected$(declare -F | sed -n 's/^declare -f part_/ /p' | tr -d '\n')" >&2

@@ -4,6 +4,7 @@
 # who has to notice:
 #	Fails: fuzz blk		the fuzz target, by its corpus or in MUTANT_SECONDS (60) of new inputs
 #	Fails: unit vbd_bad	the Check suite
+#	Fails: sim 20		the simulation, one of so many seeds
 #	Fails: lab bad-backend	the scenario of the lab, for defences of our frontends; minutes each
 # Several such lines: each of them has to.
 # All of it happens in a copy of the tree, build/mutants. One verdict line a patch:
@@ -26,8 +27,9 @@ build() {
 	case $1 in
 	fuzz) make -s fuzz-tree FUZZ="$2" ;;
 	unit) make -s -j"$(nproc)" all build/unit ;;
+	sim) make -s -j"$(nproc)" build/sim ;;
 	lab) make -s -j"$(nproc)" lab-tree ;;
-	*) echo "expected 'fuzz TARGET', 'unit SUITE' or 'lab SCENARIO'" >&2; return 1 ;;
+	*) echo "expected 'fuzz TARGET', 'unit SUITE', 'sim SEEDS' or 'lab SCENARIO'" >&2; return 1 ;;
 	esac
 }
 
@@ -38,6 +40,7 @@ passes() {
 		tests/fuzz/run.sh "${MUTANT_SECONDS:-60}" "$2"
 		;;
 	unit) XPV_WORKER=build/xpv-worker XPV_XPVD=build/xpvd XPV_TOOL=build/xpv build/unit "$2" ;;
+	sim) seq "$2" | xargs build/sim ;;
 	lab) make -s lab S="$2" ;;
 	esac
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model_disk.h"
 
-#include <check.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,7 @@ struct model_disk {
 	unsigned int seed;
 	uint64_t order;
 	unsigned int flushes;
+	unsigned int fails; /* one in so many; 0: none */
 	bool broken;
 	uint8_t platter[MODEL_SECTORS][SECTOR];
 	TAILQ_HEAD(, cached) cache; /* in order */
@@ -71,7 +72,7 @@ static void put_sector(struct model_disk *m, uint64_t sector, const void *data,
 		return;
 	}
 	c = malloc(sizeof(*c));
-	ck_assert_ptr_nonnull(c);
+	assert(c);
 	c->sector = sector;
 	c->order = ++m->order;
 	memcpy(c->content, data, SECTOR);
@@ -89,25 +90,35 @@ static const void *get_sector(struct model_disk *m, uint64_t sector)
 	return content;
 }
 
-/* One buffer is all that a block device asks with. */
+/* The sector at @at of the buffers, whose pieces are whole sectors. */
+static uint8_t *sector_at(const struct attempt *a, uint64_t at)
+{
+	const struct iovec *iov = a->iov;
+
+	if (!iov)
+		return (uint8_t *)a->buf + at;
+	while (at >= iov->iov_len)
+		at -= iov++->iov_len;
+	assert(at + SECTOR <= iov->iov_len);
+	return (uint8_t *)iov->iov_base + at;
+}
+
 static ssize_t transfer(struct model_disk *m, const struct attempt *a)
 {
 	uint64_t sectors = a->length / SECTOR;
-	uint8_t *data = a->iov ? a->iov->iov_base : a->buf;
 
-	ck_assert(!a->iov || a->nr_iov == 1);
-	ck_assert_uint_eq(a->offset % SECTOR, 0);
-	ck_assert_uint_eq(a->length % SECTOR, 0);
+	assert(!(a->offset % SECTOR));
+	assert(!(a->length % SECTOR));
 	if (sectors > 1 && !chance(m, 4))
 		sectors = 1 + chance(m, (unsigned int)sectors - 1);
 	for (uint64_t i = 0; i < sectors; i++) {
 		uint64_t sector = a->offset / SECTOR + i;
+		uint8_t *data = sector_at(a, i * SECTOR);
 
 		if (a->call == ATTEMPT_READ)
-			memcpy(data + i * SECTOR, get_sector(m, sector),
-			       SECTOR);
+			memcpy(data, get_sector(m, sector), SECTOR);
 		else
-			put_sector(m, sector, data + i * SECTOR, a->flags);
+			put_sector(m, sector, data, a->flags);
 	}
 	return (ssize_t)(sectors * SECTOR);
 }
@@ -118,6 +129,8 @@ static ssize_t attempt(struct model_disk *m, const struct pending *p)
 
 	if (!chance(m, 16))
 		return -EINTR;
+	if (m->fails && !chance(m, m->fails))
+		return -EIO;
 	attempt_plan(p->io, &a);
 	if (a.call != ATTEMPT_SYNC)
 		return transfer(m, &a);
@@ -132,7 +145,7 @@ static void model_submit(struct engine *e, struct storage_io *io)
 {
 	struct model_disk *m = (struct model_disk *)e;
 
-	ck_assert_uint_lt(m->nr_pending, MAX_PENDING);
+	assert(m->nr_pending < MAX_PENDING);
 	m->pending[m->nr_pending++] =
 		(struct pending){.io = io, .order = m->order};
 }
@@ -197,6 +210,21 @@ struct engine *model_disk_engine(struct model_disk *m)
 void model_disk_break(struct model_disk *m)
 {
 	m->broken = true;
+}
+
+void model_disk_fail(struct model_disk *m, unsigned int one_in)
+{
+	m->fails = one_in;
+}
+
+void model_disk_orphan(struct model_disk *m)
+{
+	while (m->nr_pending) {
+		struct pending *p = &m->pending[--m->nr_pending];
+
+		if (chance(m, 2))
+			attempt(m, p);
+	}
 }
 
 unsigned int model_disk_flushes(const struct model_disk *m)

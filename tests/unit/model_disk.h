@@ -21,6 +21,13 @@ void model_disk_free(struct model_disk *m);
 struct engine *model_disk_engine(struct model_disk *m);
 /* The next flush fails. */
 void model_disk_break(struct model_disk *m);
+/* Of all attempts one in @one_in fails. */
+void model_disk_fail(struct model_disk *m, unsigned int one_in);
+/*
+ * Who asked is dead: what was under way is done or not, and nobody is told.
+ * The engine is then free for the next one.
+ */
+void model_disk_orphan(struct model_disk *m);
 /*
  * After a power cut now, @sector may hold: each() is called with every one of
  * its possible contents.
