@@ -31,7 +31,7 @@ modules=(drivers/net/tun net/llc/llc net/802/stp net/bridge/bridge)
 driver_image() { # VERSION OUT
 	local program module
 	mkdir -p "$tree/etc/xen" "$tree/driver"
-	for program in xl xenstore-{read,write,rm,list,exists,watch} xpvd; do take "$(command -v "$program")"; done
+	for program in xl xenstore-{read,write,rm,list,exists,watch} xpvd xpv; do take "$(command -v "$program")"; done
 	# the last one is loaded at run time, by xl
 	take /usr/libexec/xpv/xpv-worker /usr/lib/x86_64-linux-gnu/libgcc_s.so.1
 	cp -r /etc/xen/scripts "$tree/etc/xen/"
