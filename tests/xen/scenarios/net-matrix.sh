@@ -30,7 +30,7 @@ back() { for size in 1 1400 20000; do cmp -s /tmp/part.$size /tmp/in.$1.$size ||
 all_back() { for at; do back $at || return 1; done; }
 n=0
 until all_back "$@" || [ $n -ge 60 ]; do n=$((n + 1)); sleep 1; done
-kill $pids
+kill $pids 2>/dev/null
 wait
 for at; do ! back $at || echo "udp $at"; done
 END
