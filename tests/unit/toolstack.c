@@ -63,9 +63,12 @@ static void guard(struct host *host, int alive)
 	setsid();
 	while (read(alive, &byte, 1) > 0)
 		;
-	n = host_workers(host, pids, 64);
-	while (n)
-		kill(pids[--n], SIGKILL);
+	/* So many at a time; those just killed may be seen once more. */
+	for (int i = 0; i < 100 && (n = host_workers(host, pids, 64)); i++) {
+		while (n)
+			kill(pids[--n], SIGKILL);
+		usleep(10000);
+	}
 	if (!getenv("XPV_TEST_KEEP"))
 		execlp("rm", "rm", "-rf", host->dir, NULL);
 	_exit(0);
