@@ -183,7 +183,8 @@ bench: deps
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
 
-bench-settings: deps
+bench-settings:
+	@tests/needs.sh check
 	@$(MAKE) --no-print-directory $(B)/bench
 	tests/bench/settings.sh
 

@@ -107,7 +107,10 @@ part_unit() {
 	tests unit unit build
 	tests unit-asan unit build/asan
 	tests unit-tsan unit build/tsan "${TSAN_SUITES[@]}"
-	step systemd-scopes tests/systemd.sh build/unit scope
+	# Where no systemd can be booted (no control groups, no overlay) that is said, and no test has failed.
+	if tests/systemd.sh true; then
+		step systemd-scopes tests/systemd.sh env XPV_SCOPES=1 build/unit scope
+	fi
 }
 # what runs threads or processes over shared memory
 TSAN_SUITES=(ring storage)

@@ -17,7 +17,7 @@ boot() { # COMMAND...
 	printf '%q ' "$@" >>"$dir/out/run"
 	# its root is the group that it starts in
 	if ! (echo "$BASHPID" >"$group/cgroup.procs" && exec timeout -s KILL 120 \
-		unshare -m -p -f -n -i -u -C --propagation private "$0" --inside "$dir") >"$dir/out/systemd" 2>&1 </dev/null &&
+		unshare --kill-child -m -p -f -n -i -u -C --propagation private "$0" --inside "$dir") >"$dir/out/systemd" 2>&1 </dev/null &&
 		[[ ! -s $dir/out/code ]]; then
 		cat "$dir/out/systemd" >&2
 		exit 1
@@ -34,6 +34,9 @@ inside() { # DIR
 	cd "$dir/root"
 	mkdir -p "./$dir/out"
 	mount --bind "$dir/out" "./$dir/out"
+	# the overlay has none of the mounts below /, and this may be one
+	mkdir -p ".$OLDPWD"
+	mount --rbind "$OLDPWD" ".$OLDPWD"
 	mount -t proc proc proc
 	mount --rbind /sys sys
 	umount -l sys/fs/cgroup

@@ -55,6 +55,11 @@
  * starts with its reserve, and takes more as requests need them.
  */
 #define XPV_BLK_DISK_PAGES 4096u
+/*
+ * As many of them may hold data. Idle data pages go to the queue that lacks
+ * some, but not to tables, which would else not be had once data has it all.
+ */
+#define XPV_BLK_DATA_PAGES 3584u
 /* In place of a wire operation: the backend needs no flush, or has none. */
 #define XPV_BLK_NO_FLUSH   0u
 
@@ -282,7 +287,7 @@ bool xpv_blk_revoke(struct xpv_blk_queue *q, struct xpv_blk_io *io);
 void xpv_blk_pool_init(struct xpv_blk_pool *pool);
 void xpv_blk_pool_drop(struct xpv_blk *dev, struct xpv_blk_pool *pool,
 		       struct list_head *pages);
-struct page *xpv_blk_page_get(struct xpv_blk *dev,
+struct page *xpv_blk_page_get(struct xpv_blk *dev, int limit,
 			      const struct xpv_blk_pool *pool);
 void xpv_blk_pages_free(struct xpv_blk *dev, struct list_head *pages);
 bool xpv_blk_pages_add(struct xpv_blk *dev, struct xpv_blk_pool *pool);

@@ -18,7 +18,7 @@
 
 static_assert(XPV_BLK_QUEUE_PAGES >= XPV_BLK_MAX_SEGS);
 /* the reserve, its table, and as much for the pools */
-static_assert(XPV_BLK_DISK_PAGES >= 2 * (XPV_BLK_MAX_SEGS + 1));
+static_assert(XPV_BLK_DATA_PAGES >= 2 * (XPV_BLK_MAX_SEGS + 1));
 
 static grant_ref_t ref_of(const struct page *page)
 {

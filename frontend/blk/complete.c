@@ -118,9 +118,11 @@ static bool take_responses(struct xpv_blk_queue *q, struct xpv_blk_io **done)
 	}
 	if (why)
 		xpv_blk_break(q, why);
+	/* Another queue may be the one that lacks them. */
 	if (any)
 		xpv_blk_refs_trim(q->dev, &q->pool.refs,
-				  idle(q) ? KEEP_IDLE : KEEP_BUSY);
+				  idle(q) || READ_ONCE(q->dev->starving) ?
+					  KEEP_IDLE : KEEP_BUSY);
 	return any;
 }
 

@@ -28,16 +28,16 @@ void xpv_blk_pool_drop(struct xpv_blk *dev, struct xpv_blk_pool *pool,
 }
 
 /*
- * Zeroed. The reserve is waited for, and has a claim to its pages even while
- * those of a life before are not freed yet.
+ * Zeroed; one of @limit of the disk's. The reserve is waited for, and has a
+ * claim to its pages even while those of a life before are not freed yet.
  */
-struct page *xpv_blk_page_get(struct xpv_blk *dev,
+struct page *xpv_blk_page_get(struct xpv_blk *dev, int limit,
 			      const struct xpv_blk_pool *pool)
 {
 	bool reserve = pool == &dev->reserve;
 	struct page *page = NULL;
 
-	if (atomic_inc_return(&dev->nr_pages) <= XPV_BLK_DISK_PAGES || reserve)
+	if (atomic_inc_return(&dev->nr_pages) <= limit || reserve)
 		page = alloc_page((reserve ? GFP_NOIO :
 					     GFP_NOWAIT | __GFP_NOWARN) |
 				  __GFP_ZERO);
@@ -68,7 +68,7 @@ void xpv_blk_pages_free(struct xpv_blk *dev, struct list_head *pages)
 
 bool xpv_blk_pages_add(struct xpv_blk *dev, struct xpv_blk_pool *pool)
 {
-	struct page *page = xpv_blk_page_get(dev, pool);
+	struct page *page = xpv_blk_page_get(dev, XPV_BLK_DATA_PAGES, pool);
 
 	if (!page)
 		return false;

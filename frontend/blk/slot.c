@@ -34,7 +34,7 @@ int xpv_blk_slots_make(struct xpv_blk_queue *q)
 struct page *xpv_blk_table_make(struct xpv_blk *dev,
 				const struct xpv_blk_pool *pool)
 {
-	struct page *page = xpv_blk_page_get(dev, pool);
+	struct page *page = xpv_blk_page_get(dev, XPV_BLK_DISK_PAGES, pool);
 	LIST_HEAD(list);
 	int ref;
 

@@ -4,8 +4,8 @@
 #
 # For each row, per request of the guest: instructions of the worker; turns of its loop, a system call or two each;
 # requests on the ring; events to the guest; pages copied by the hypervisor. And processor time of both ends as a ratio to
-# the first row's: the median of rounds that alternate, least and most. The counts are the same on any machine; of the
-# times believe what lies far apart. --counts: without them.
+# the first row's: the median of rounds that alternate, least and most. The counts but for instructions are the same on any
+# machine; of the times believe what lies far apart. --counts: without them.
 
 set -euo pipefail
 cd "$(dirname "$0")/../.."

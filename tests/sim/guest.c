@@ -291,14 +291,12 @@ void guest_settle(void)
 
 static void connect_anew(void)
 {
-	const struct userblk_config config = {
-		.nr_queues = (uint8_t)(1 + sim_chance(QUEUES)),
-		.ring_order = (uint8_t)sim_chance(3),
-		.persistent = sim_chance(2),
-		.x86_32 = sim_chance(2),
-		.data_pages = SLOTS * MAX_PAGE,
-	};
+	struct userblk_config config = {.data_pages = SLOTS * MAX_PAGE};
 
+	config.nr_queues = (uint8_t)(1 + sim_chance(QUEUES));
+	config.ring_order = (uint8_t)sim_chance(3);
+	config.persistent = sim_chance(2);
+	config.x86_32 = sim_chance(2);
 	sim.fe = userblk_new(sim.guest, &config);
 	SIM_MUST(sim.fe);
 	backend_connect(false);

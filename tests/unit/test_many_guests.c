@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -63,6 +64,8 @@ static void setup(void)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
 	guests = calloc(nr_guests, sizeof(*guests));
 	ck_assert_ptr_nonnull(guests);
+	/* 2 MiB for a stack is a matter of the host's taste. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	silence_taps();
 	host_setup(&host);
 	host_stop_xpvd(&host, SIGTERM);

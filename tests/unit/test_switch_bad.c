@@ -271,11 +271,11 @@ START_TEST(claimed_for_good)
 	ck_assert(transmit(a, b, 8000));
 	turn(a);
 	ck_assert(mail_claim(&link->rx, 0));
-	wait_ms(SWITCH_STUCK_MS - 100);
+	wait_ms(SWITCH_STUCK_MS / 2);
 	turn(a);
 	ck_assert_uint_eq(lan_reap(a), 0);
 	ck_assert_uint_eq(lan_count(a, SWITCH_TX_ABANDONED), 0);
-	wait_ms(150);
+	wait_ms(SWITCH_STUCK_MS / 2 + 50);
 	turn(a);
 	ck_assert_uint_eq(lan_reap(a), 4);
 	ck_assert_uint_eq(lan_count(a, SWITCH_TX_ABANDONED), 1);

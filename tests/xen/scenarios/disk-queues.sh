@@ -110,7 +110,8 @@ if [[ $front == ours ]]; then
 		--iodepth=4 --numjobs=$vcpus --size=${each}m --offset_increment=${each}m --io_size=8m >/dev/null" 150
 	used=$((free - $(available)))
 	echo "memory of a second disk, $rings rings: $attached KiB attached, $used KiB after $vcpus writers of 1 MiB, 4 at a time"
-	((attached < 1536 + rings * 96)) || fail "an idle disk of $rings rings takes $attached KiB"
+	# the processors' lists of free pages are not counted as free, which makes it a rough measure
+	((attached < 4096 + rings * 96)) || fail "an idle disk of $rings rings takes $attached KiB"
 	((used < 16384 + 4096)) || fail "a disk of $rings rings has taken $used KiB"
 fi
 guest_shutdown a
