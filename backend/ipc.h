@@ -30,7 +30,7 @@
  * Who has another one cannot be talked to: a worker then makes way for a new
  * one. Any change of what a message means raises the first part.
  */
-#define IPC_VERSION (1u << 16 | (uint32_t)sizeof(struct ipc_msg))
+#define IPC_VERSION (2u << 16 | (uint32_t)sizeof(struct ipc_msg))
 
 /* Answers that one store shows to a guest; more are shown in several. */
 #define IPC_VBD_ANSWERS 63u

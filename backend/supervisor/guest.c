@@ -467,6 +467,14 @@ static void adopt(struct supervisor *sv, uint32_t domid)
 	if (!g)
 		return;
 	err = process_adopt(sv, domid, g->vm, &g->process);
+	if (err == -ESTALE && sv->forgetful) {
+		log_daemon(LOG_WARNING,
+			   "worker %d of domain %u, of another version, serves "
+			   "on by itself: the store has forgotten its devices",
+			   g->process.pid, domid);
+		guest_free(g);
+		return;
+	}
 	if (err == -ENOENT || listen_to(g)) {
 		guest_free(g);
 		return;
@@ -491,7 +499,7 @@ static void adopt_device(struct supervisor *sv, const struct device_key *key)
 		dev = device_get(sv, key);
 	if (dev)
 		device_schedule(dev);
-	else
+	else if (g || !sv->forgetful)
 		record_forget_device(sv, key);
 }
 

@@ -129,6 +129,12 @@ static int make_way(sd_event_source *source, const struct signalfd_siginfo *si,
 		log_daemon(LOG_ERR, "going on as before: %s", why.text);
 		return 0;
 	}
+	/* Its workers would have to make way, and nobody could follow them. */
+	if (sv->forgetful) {
+		log_daemon(LOG_ERR, "going on as before: the store has "
+				    "forgotten the guests that are served");
+		return 0;
+	}
 	log_daemon(LOG_INFO, "making way for the xpvd that is installed");
 	return sd_event_exit(sd_event_source_get_event(source), RENEW);
 }

@@ -251,11 +251,14 @@ static int vif_offer(struct device *dev, uint32_t tx)
 		XPV_KEY_FEATURE_MCAST,	   XPV_KEY_FEATURE_DYN_MCAST,
 		XPV_KEY_FEATURE_CTRL_RING, XPV_KEY_FEATURE_XDP_HEADROOM,
 	};
-	/* A tap that is there already stays as it is. */
-	unsigned int queues =
-		dev->vif.nr_fds ? dev->vif.nr_fds : max_queues(dev);
+	unsigned int queues = max_queues(dev);
 	int err;
 
+	/* A tap, or a port, that is there already stays as it is. */
+	if (dev->vif.nr_fds)
+		queues = dev->vif.nr_fds;
+	else if (dev->phase != PHASE_IDLE)
+		queues = offered_queues(dev);
 	err = device_put(dev, tx, XPV_KEY_MQ_MAX_QUEUES, queues);
 
 	for (size_t i = 0; !err && i < sizeof(features) / sizeof(*features);

@@ -249,6 +249,16 @@ static int watch_all(struct supervisor *sv)
 
 /* ---- what the store remembers ---- */
 
+static void mark_run_dir(struct supervisor *sv)
+{
+	int err = record_mark(sv);
+
+	if (err)
+		log_daemon(LOG_WARNING,
+			   "the run directory cannot be marked: %s",
+			   strerror(-err));
+}
+
 /*
  * An xenstored that was killed, and not updated in place, begins with nothing,
  * and the guests go on. That their devices are not there then does not mean
@@ -272,11 +282,14 @@ static int remember(struct supervisor *sv)
 		log_daemon(LOG_WARNING,
 			   "the store has forgotten everything: guests are "
 			   "served on as long as their workers live");
-	if (err != -ENOENT || sv->forgetful)
+	if ((err && err != -ENOENT) || sv->forgetful)
 		return err == -ENOENT ? 0 : err;
-	err = ops->write(sv->hyper, 0, path, "1");
-	if (!err)
-		return record_mark(sv);
+	if (err)
+		err = ops->write(sv->hyper, 0, path, "1");
+	if (!err) {
+		mark_run_dir(sv);
+		return 0;
+	}
 	/* Then we cannot tell, and believe what it says. */
 	log_daemon(LOG_WARNING, "%s cannot be written: %s", path,
 		   strerror(-err));

@@ -105,6 +105,10 @@ static void work_found(struct loop *loop)
 {
 	loop->idle_events = 0;
 	loop->deaf_ms = 0;
+	if (!loop->deaf.set)
+		return;
+	loop_timer_cancel(&loop->deaf);
+	listen_again(&loop->deaf);
 }
 
 /* A port is masked from evtchn_next() on: it cannot call twice in a turn. */

@@ -142,6 +142,12 @@ static bool no_workers(void *ignored)
 	return !host_workers(&host, &pid, 1);
 }
 
+static bool stays_as_it_is(void *ignored)
+{
+	(void)ignored;
+	return host_log_lines(&host, "going on as before: the store has") == 1;
+}
+
 static const int ends[] = {0, SIGKILL, SIGTERM};
 
 /* The machine may hear of a worker's end a moment later than we do. */
@@ -172,6 +178,9 @@ START_TEST(store_forgets)
 	livedisk_open(&another, &host, GUEST + 1);
 	livedisk_use(&another, 3);
 	livedisk_close(&another);
+	/* Workers that made way would have no successors. */
+	kill(host.xpvd, SIGHUP);
+	ck_assert(wait_until(stays_as_it_is, NULL, 5000));
 	livedisk_use(&k, 4);
 	/* Still the first one, whom nobody has to start again. */
 	ck_assert_int_eq(kill(worker, 0), 0);

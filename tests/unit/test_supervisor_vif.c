@@ -359,6 +359,52 @@ START_TEST(bad_ctrl_ring)
 }
 END_TEST
 
+static void expect_queues(const char *wanted)
+{
+	char *text = back_read(&d, xpv_key(XPV_KEY_MQ_MAX_QUEUES));
+
+	ck_assert_str_eq(text, wanted);
+	free(text);
+}
+
+static void restart_with(const char *config)
+{
+	FILE *file = fopen(host.config, "we");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(config, file);
+	fclose(file);
+	host_stop_xpvd(&host, SIGTERM);
+	host_start_xpvd(&host);
+}
+
+/* What its worker was made for is what a guest is offered again. */
+START_TEST(port_keeps_its_queues)
+{
+	struct vdev tap = d;
+	struct fake ring;
+
+	restart_with("[net]\nqueues = 2\n");
+	d = vif_add_to(&host, GUEST, 1, MAC, "lan", NULL);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	expect_queues("2");
+	fake_open(&ring, &d);
+	vdev_hotplug(&d, NULL);
+	fake_publish(&ring, &d);
+	wait_back(&d, XPV_STATE_CONNECTED);
+	front_state(&d, XPV_STATE_CONNECTED);
+	restart_with("[net]\nqueues = 4\n");
+	stays_connected(&d);
+	front_state(&d, XPV_STATE_CLOSED);
+	wait_back(&d, XPV_STATE_CLOSED);
+	front_state(&d, XPV_STATE_INITIALISING);
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	expect_queues("2");
+	vdev_remove(&d);
+	d = tap;
+}
+END_TEST
+
 START_TEST(options)
 {
 	struct net_options o;
@@ -398,6 +444,7 @@ Suite *supervisor_vif_suite(void)
 	tcase_add_test(tc, mtu_follows_the_key);
 	tcase_add_test(tc, mtu_without_sg);
 	tcase_add_test(tc, mtu_without_sg_on_a_switch);
+	tcase_add_test(tc, port_keeps_its_queues);
 	tcase_add_loop_test(tc, bad_rate_at_first, 0, rates);
 	tcase_add_loop_test(tc, bad_rate_later, 0, rates);
 	tcase_add_test(tc, headroom_by_states_7_and_8);
