@@ -178,9 +178,9 @@ struct vif {
 int vif_queue_init(struct vif_queue *q, struct vif *vif, struct port *port);
 /* Frees what init made; the port stays. */
 void vif_queue_fini(struct vif_queue *q);
-/* @resumed: the rings were a dead worker's, and the guest goes on with them. */
 /* Before the loop sleeps; true if there is something to do meanwhile. */
 bool vif_queue_arm(struct vif_queue *q);
+/* @resumed: the rings were a dead worker's, and the guest goes on with them. */
 int vif_queue_connect(struct vif_queue *q, const struct ipc_vif_queue *c,
 		      bool resumed, struct reason *why);
 void vif_queue_disconnect(struct vif_queue *q);

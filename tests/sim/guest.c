@@ -41,27 +41,12 @@ static struct {
 
 /* ---- sectors ---- */
 
-/* A sector tells which one it is, which version, and that it is whole. */
-static void stamp(void *data, uint64_t sector, uint32_t version)
-{
-	uint32_t *word = data;
-
-	word[0] = version;
-	for (uint32_t i = 1; i < 128; i++)
-		word[i] = version * 2654435761u ^ (uint32_t)sector * 40503u ^ i;
-	if (!version)
-		memset(data, 0, 512);
-}
-
 /* It is whole, and at least @least. */
 static void judge(const void *data, uint64_t sector, uint32_t least)
 {
-	uint8_t wanted[512];
 	uint32_t version;
 
-	memcpy(&version, data, sizeof(version));
-	stamp(wanted, sector, version);
-	SIM_MUST(!memcmp(data, wanted, 512));
+	SIM_MUST(model_disk_whole(data, sector, &version));
 	SIM_MUST(version >= least);
 	SIM_MUST(version <= knows.issued[sector]);
 }
@@ -117,7 +102,7 @@ static void fill(struct slot *s)
 {
 	for (uint64_t n = s->sector; n < s->sector + s->sectors; n++) {
 		knows.busy[n] = true;
-		stamp(data_of(s, n), n, ++knows.issued[n]);
+		model_disk_stamp(data_of(s, n), n, ++knows.issued[n]);
 	}
 }
 

@@ -242,3 +242,23 @@ void model_disk_cut(struct model_disk *m, uint64_t sector,
 		if (c->sector == sector)
 			each(c->content, arg);
 }
+
+void model_disk_stamp(void *data, uint64_t sector, uint32_t version)
+{
+	uint32_t *word = data;
+
+	word[0] = version;
+	for (uint32_t i = 1; i < SECTOR / sizeof(*word); i++)
+		word[i] = version * 2654435761u ^ (uint32_t)sector * 40503u ^ i;
+	if (!version)
+		memset(data, 0, SECTOR);
+}
+
+bool model_disk_whole(const void *data, uint64_t sector, uint32_t *version)
+{
+	uint8_t wanted[SECTOR];
+
+	memcpy(version, data, sizeof(*version));
+	model_disk_stamp(wanted, sector, *version);
+	return !memcmp(data, wanted, SECTOR);
+}

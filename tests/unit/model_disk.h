@@ -36,4 +36,11 @@ void model_disk_cut(struct model_disk *m, uint64_t sector,
 		    void (*each)(const void *content, void *arg), void *arg);
 unsigned int model_disk_flushes(const struct model_disk *m);
 
+/*
+ * What to write to a sector so that it tells which one it is, which version
+ * (0: never written) and that it is whole; and does it, and which?
+ */
+void model_disk_stamp(void *data, uint64_t sector, uint32_t version);
+bool model_disk_whole(const void *data, uint64_t sector, uint32_t *version);
+
 #endif

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "backend/worker/loop.h"
-#include "livedisk.h"
 #include "suites.h"
 #include "toolstack.h"
 

@@ -52,26 +52,11 @@ static unsigned int chance(unsigned int n)
 	return (unsigned int)rand_r(&knows.seed) % n;
 }
 
-/* A sector tells which one it is, which version, and that it is whole. */
-static void stamp(void *page, uint64_t sector, uint32_t version)
-{
-	uint32_t *word = page;
-
-	word[0] = version;
-	for (uint32_t i = 1; i < 128; i++)
-		word[i] = version * 2654435761u ^ (uint32_t)sector * 40503u ^ i;
-	if (!version)
-		memset(page, 0, 512);
-}
-
 static uint32_t version_of(const void *content, uint64_t sector)
 {
-	uint8_t wanted[512];
 	uint32_t version;
 
-	memcpy(&version, content, sizeof(version));
-	stamp(wanted, sector, version);
-	ck_assert_msg(!memcmp(content, wanted, 512),
+	ck_assert_msg(model_disk_whole(content, sector, &version),
 		      "sector %lu is torn or another's", (unsigned long)sector);
 	return version;
 }
@@ -199,7 +184,8 @@ static void fill(struct slot *s, unsigned int page)
 		uint64_t sector = s->sector + i;
 
 		knows.busy[sector] = true;
-		stamp(data + 512 * i, sector, ++knows.issued[sector]);
+		model_disk_stamp(data + 512 * i, sector,
+				 ++knows.issued[sector]);
 	}
 }
 

@@ -29,6 +29,15 @@ static void teardown(void)
 	host_teardown(&host);
 }
 
+static void connect_disk(struct vdev *d, struct fake *f)
+{
+	wait_back(d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(d, host.disk);
+	fake_open(f, d);
+	fake_publish(f, d);
+	wait_back(d, XPV_STATE_CONNECTED);
+}
+
 static const int ends[] = {SIGKILL, SIGTERM};
 
 START_TEST(supervisor_is_replaced)
@@ -97,11 +106,7 @@ START_TEST(worker_is_asked_twice)
 	struct fake f;
 	pid_t worker;
 
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	vdev_hotplug(&d, host.disk);
-	fake_open(&f, &d);
-	fake_publish(&f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
+	connect_disk(&d, &f);
 	front_state(&d, XPV_STATE_CLOSED);
 	wait_back(&d, XPV_STATE_CLOSED);
 	front_state(&d, XPV_STATE_INITIALISING);
@@ -177,11 +182,7 @@ START_TEST(domid_is_another_domains)
 	struct fake f;
 	pid_t worker;
 
-	wait_back(&d, XPV_STATE_INIT_WAIT);
-	vdev_hotplug(&d, host.disk);
-	fake_open(&f, &d);
-	fake_publish(&f, &d);
-	wait_back(&d, XPV_STATE_CONNECTED);
+	connect_disk(&d, &f);
 	worker = host_worker(&host);
 	host_stop_xpvd(&host, SIGKILL);
 	host_destroy_domain(&host, GUEST);
