@@ -75,7 +75,10 @@ static void complain_range(struct reason *why, const char *path,
 	complain(why, path, value, expected);
 }
 
-/* *text NULL: absent. 0, or what keeps the store from answering. */
+/*
+ * *text NULL: absent. 0, or what keeps the store from answering, which goes
+ * to @why if there is one.
+ */
 static int read_path(struct hyper *h, uint32_t tx, const char *path,
 		     char **text, struct reason *why)
 {
@@ -86,7 +89,8 @@ static int read_path(struct hyper *h, uint32_t tx, const char *path,
 		return 0;
 	/* A guest may make a node of its own unreadable to us: its fault. */
 	err = errno;
-	reason_set(why, "%s cannot be read: %s", path, strerror(err));
+	if (why)
+		reason_set(why, "%s cannot be read: %s", path, strerror(err));
 	if (err == EACCES)
 		return -EINVAL;
 	return err == EINVAL ? -EIO : -err;
@@ -188,16 +192,16 @@ int key_text(struct hyper *h, const char *dir, enum xpv_key key, char **text,
 	return -EINVAL;
 }
 
-int key_there(struct hyper *h, const char *dir, enum xpv_key key)
+int key_there(struct hyper *h, const char *dir, enum xpv_key key,
+	      struct reason *why)
 {
 	char path[PATH_MAX_STORE];
-	struct reason ignored;
 	char *text;
 	int err;
 
 	err = key_path(path, dir, key, 0);
 	if (!err)
-		err = read_path(h, 0, path, &text, &ignored);
+		err = read_path(h, 0, path, &text, why);
 	if (err)
 		return err;
 	free(text);
@@ -208,7 +212,6 @@ int key_state(struct hyper *h, uint32_t tx, const char *dir,
 	      enum xpv_state *state)
 {
 	char path[PATH_MAX_STORE];
-	struct reason ignored;
 	uint64_t value;
 	char *text;
 	int err;
@@ -216,7 +219,7 @@ int key_state(struct hyper *h, uint32_t tx, const char *dir,
 	*state = XPV_STATE_UNKNOWN;
 	err = key_path(path, dir, XPV_KEY_STATE, 0);
 	if (!err)
-		err = read_path(h, tx, path, &text, &ignored);
+		err = read_path(h, tx, path, &text, NULL);
 	if (err)
 		return err;
 	if (!text)

@@ -43,8 +43,9 @@ int key_limit(struct hyper *h, const char *dir, enum xpv_key key, uint32_t max,
 /* *text is to be freed; NULL if the key is absent and may be. */
 int key_text(struct hyper *h, const char *dir, enum xpv_key key, char **text,
 	     struct reason *why);
-/* 1 there, 0 absent. */
-int key_there(struct hyper *h, const char *dir, enum xpv_key key);
+/* 1 there, 0 absent. @why may be NULL where the node is nobody's but ours. */
+int key_there(struct hyper *h, const char *dir, enum xpv_key key,
+	      struct reason *why);
 /* -ENOENT if the node is not there; UNKNOWN if it holds no state. */
 int key_state(struct hyper *h, uint32_t tx, const char *dir,
 	      enum xpv_state *state);

@@ -188,7 +188,7 @@ static int put_all(struct device *dev, uint32_t tx, const struct entry *entry,
 static int offer_limit(struct device *dev, uint32_t tx, enum xpv_key key,
 		       uint64_t value)
 {
-	int there = key_there(dev->sv->hyper, dev->back, key);
+	int there = key_there(dev->sv->hyper, dev->back, key, NULL);
 
 	return there ? (there < 0 ? there : 0)
 		     : device_put(dev, tx, key, value);
@@ -339,16 +339,17 @@ static int read_rings(struct device *dev, const char *dir, uint8_t order,
 }
 
 /* One ring page may be told of in either way. */
-static int rings_numbered(struct device *dev, const char *dir, uint32_t order)
+static int rings_numbered(struct device *dev, const char *dir, uint32_t order,
+			  struct reason *why)
 {
 	int there;
 
 	if (order)
 		return 1;
-	there = key_there(dev->sv->hyper, dir, XPV_KEY_RING_REF);
+	there = key_there(dev->sv->hyper, dir, XPV_KEY_RING_REF, why);
 	if (there)
 		return there < 0 ? there : 0;
-	return key_there(dev->sv->hyper, dir, XPV_KEY_RING_REF_N);
+	return key_there(dev->sv->hyper, dir, XPV_KEY_RING_REF_N, why);
 }
 
 static int read_queues(struct device *dev, struct ipc_vbd_connect *c,
@@ -362,7 +363,8 @@ static int read_queues(struct device *dev, struct ipc_vbd_connect *c,
 			snprintf(dir, sizeof(dir), "%s", dev->front);
 		else
 			err = key_path(dir, dev->front, XPV_KEY_QUEUE, i);
-		numbered = err ? err : rings_numbered(dev, dir, c->ring_order);
+		numbered = err ? err
+			       : rings_numbered(dev, dir, c->ring_order, why);
 		if (numbered < 0)
 			return numbered;
 		err = read_rings(dev, dir, c->ring_order, numbered,

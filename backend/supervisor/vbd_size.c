@@ -106,7 +106,7 @@ static int rm_request(struct device *dev, uint32_t tx)
 static int answer_tool(struct device *dev, bool before)
 {
 	struct vbd *vbd = &dev->vbd;
-	int there = key_there(dev->sv->hyper, dev->back, XPV_KEY_RESIZE);
+	int there = key_there(dev->sv->hyper, dev->back, XPV_KEY_RESIZE, NULL);
 
 	if (there <= 0)
 		return there;

@@ -36,7 +36,7 @@ static int read_ports(struct device *dev, const char *dir,
 		      struct ipc_vif_queue *q, struct reason *why)
 {
 	struct hyper *h = dev->sv->hyper;
-	int split = key_there(h, dir, XPV_KEY_EVENT_CHANNEL_TX);
+	int split = key_there(h, dir, XPV_KEY_EVENT_CHANNEL_TX, why);
 	int err;
 
 	if (split < 0)
@@ -113,7 +113,7 @@ static int read_ctrl(struct device *dev, struct ipc_vif_connect *c,
 		     struct reason *why)
 {
 	struct hyper *h = dev->sv->hyper;
-	int there = key_there(h, dev->front, XPV_KEY_CTRL_RING_REF);
+	int there = key_there(h, dev->front, XPV_KEY_CTRL_RING_REF, why);
 	char expected[64];
 	int err;
 

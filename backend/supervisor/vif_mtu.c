@@ -20,7 +20,7 @@
 
 int vif_read_mtu(struct device *dev, uint32_t *mtu, struct reason *why)
 {
-	int there = key_there(dev->sv->hyper, dev->back, XPV_KEY_MTU);
+	int there = key_there(dev->sv->hyper, dev->back, XPV_KEY_MTU, why);
 
 	*mtu = 0;
 	if (there <= 0)

@@ -13,7 +13,7 @@ targets=("${@:2}")
 ((${#targets[@]})) || for f in tests/fuzz/*.c; do targets+=("$(basename "$f" .c)"); done
 
 fuzz() {
-	local target=$1 log=$TREE/$1.log input runs edges why
+	local target=$1 log=$TREE/$1.log input runs edges why where
 	local limit=-max_total_time=$SECONDS_EACH
 	((SECONDS_EACH)) || limit=-runs=0
 	mkdir -p "$TREE/corpus/$target" "tests/fuzz/corpus/$target"
@@ -30,7 +30,10 @@ fuzz() {
 	fi
 	why=$(grep -m 1 -E 'does not hold|runtime error|^SUMMARY|ERROR: ' "$log")
 	input=$(ls "$TREE/$target"-{crash,leak,timeout,oom}-* 2>/dev/null)
-	echo "not ok fuzz-$target: ${why:-ended with $rc, see $log}; again: $TREE/fuzz-$target $input"
+	where=$(sed -nE 's#.* in ([^ ]+) .*/((backend|ring|tests|frontend)/.*)#\1 \2#p' "$log" | head -n 6 | paste -sd ,)
+	# The input itself as well: of a machine that is gone tomorrow, this line is all that is left.
+	echo "not ok fuzz-$target: ${why:-ended with $rc, see $log}${where:+ ($where)}; again: $TREE/fuzz-$target $input" \
+		"${input:+(base64: $(base64 -w 0 "$input"))}"
 	return 1
 }
 export -f fuzz

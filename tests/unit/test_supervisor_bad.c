@@ -14,6 +14,7 @@
 
 #define GUEST	 5
 #define OTHER	 6
+#define DRIVER	 9
 #define XVDA	 51712
 #define GOOD_MAC "00:16:3e:01:02:03"
 
@@ -32,6 +33,17 @@ static void setup(void)
 	wait_back(&neighbour, XPV_STATE_INIT_WAIT);
 	fake_publish(&neighbour_rings, &neighbour);
 	wait_back(&neighbour, XPV_STATE_CONNECTED);
+}
+
+static void setup_driver(void)
+{
+	host_setup_in(&host, DRIVER);
+	host_domain(&host, GUEST, "a");
+}
+
+static void teardown_driver(void)
+{
+	host_teardown(&host);
 }
 
 static void teardown(void)
@@ -154,6 +166,33 @@ START_TEST(guest_has_no_say)
 }
 END_TEST
 
+/*
+ * A guest may keep a key of its own from a driver domain, which is no Dom0
+ * that reads all: the error says so, whichever key it is.
+ */
+static const char *const hidden[] = {"ring-ref", "event-channel", "protocol"};
+
+START_TEST(key_is_hidden)
+{
+	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
+	struct hyper *h = host.dom0;
+	char path[HOST_PATH + 32];
+	struct fake f;
+
+	wait_back(&d, XPV_STATE_INIT_WAIT);
+	vdev_hotplug(&d, host.disk);
+	fake_open(&f, &d);
+	front_write(&d, hidden[_i], "x86_64-abi");
+	snprintf(path, sizeof(path), "%s/%s", d.front, hidden[_i]);
+	ck_assert_int_eq(h->ops->set_perms(h, 0, path, GUEST, DRIVER, ""), 0);
+	fake_publish(&f, &d);
+	wait_error(&d, hidden[_i], "cannot be read");
+	wait_back(&d, XPV_STATE_CLOSING);
+	vdev_remove(&d);
+	fake_close(&f);
+}
+END_TEST
+
 /* More than one queue, and one of them not there. */
 START_TEST(vbd_queue_is_missing)
 {
@@ -177,7 +216,6 @@ START_TEST(vbd_queue_is_missing)
 }
 END_TEST
 
-/* Well-formed, and false: the worker finds out. */
 /* An offer that another backend left: no reason to take as many. */
 START_TEST(offer_of_another_backend)
 {
@@ -204,6 +242,7 @@ START_TEST(offer_of_another_backend)
 }
 END_TEST
 
+/* Well-formed, and false: the worker finds out. */
 START_TEST(vbd_grant_is_no_grant)
 {
 	struct vdev d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
@@ -386,6 +425,7 @@ Suite *supervisor_bad_suite(void)
 {
 	Suite *s = suite_create("supervisor_bad");
 	TCase *tc = tcase_create("rubbish");
+	TCase *driver = tcase_create("driver domain");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
@@ -404,5 +444,9 @@ Suite *supervisor_bad_suite(void)
 	tcase_add_loop_test(tc, vif_frontend_publishes_rubbish, 0,
 			    ROWS(vif_rows));
 	suite_add_tcase(s, tc);
+	tcase_add_checked_fixture(driver, setup_driver, teardown_driver);
+	tcase_set_timeout(driver, 60);
+	tcase_add_loop_test(driver, key_is_hidden, 0, ROWS(hidden));
+	suite_add_tcase(s, driver);
 	return s;
 }
