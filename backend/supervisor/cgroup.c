@@ -229,6 +229,14 @@ void cgroup_init(struct supervisor *sv)
 		sv->cgroups = CGROUPS_OWN;
 }
 
+void cgroup_complain(uint32_t domid, pid_t pid, int err)
+{
+	log_daemon(LOG_WARNING,
+		   "worker %d of domain %u goes without limits on memory and "
+		   "processors: its control group: %s",
+		   pid, domid, strerror(-err));
+}
+
 void cgroup_enter(struct supervisor *sv, uint32_t domid, pid_t pid)
 {
 	int err = 0;
@@ -238,10 +246,7 @@ void cgroup_enter(struct supervisor *sv, uint32_t domid, pid_t pid)
 	else if (sv->cgroups == CGROUPS_SYSTEMD)
 		err = scope_enter(sv, domid, pid);
 	if (err)
-		log_daemon(LOG_WARNING,
-			   "worker %d of domain %u goes without limits on "
-			   "memory and processors: its control group: %s",
-			   pid, domid, strerror(-err));
+		cgroup_complain(domid, pid, err);
 }
 
 bool cgroup_leave(struct supervisor *sv, uint32_t domid, pid_t pid)

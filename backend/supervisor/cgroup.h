@@ -44,7 +44,13 @@ void cgroup_enter(struct supervisor *sv, uint32_t domid, pid_t pid);
  */
 bool cgroup_leave(struct supervisor *sv, uint32_t domid, pid_t pid);
 
-/* scope.c: 0 or -errno. */
-int scope_enter(const struct supervisor *sv, uint32_t domid, pid_t pid);
+/* What keeps a worker from its group goes to the log, and costs it nothing. */
+void cgroup_complain(uint32_t domid, pid_t pid, int err);
+
+/*
+ * scope.c: 0 when process 1 is asked, whose answer nobody waits for, or -errno.
+ */
+int scope_enter(struct supervisor *sv, uint32_t domid, pid_t pid);
+void scope_fini(struct supervisor *sv);
 
 #endif

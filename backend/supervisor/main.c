@@ -139,23 +139,30 @@ static int make_way(sd_event_source *source, const struct signalfd_siginfo *si,
 	return sd_event_exit(sd_event_source_get_event(source), RENEW);
 }
 
-static int watch_signals(struct supervisor *sv)
+static const struct {
+	int nr;
+	sd_event_signal_handler_t handler;
+} signals[] = {{SIGTERM, leave}, {SIGINT, leave}, {SIGHUP, make_way}};
+
+/* They wait for the loop: a reload that comes too early ends nobody. */
+static void hold_signals(void)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-	static const sd_event_signal_handler_t handlers[] = {leave, leave,
-							     make_way};
 	sigset_t set;
-	int err;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
+		sigaddset(&set, signals[i].nr);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int watch_signals(struct supervisor *sv)
+{
+	int err;
+
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		err = sd_event_add_signal(sv->event, NULL, signals[i],
-					  handlers[i], sv);
+		err = sd_event_add_signal(sv->event, NULL, signals[i].nr,
+					  signals[i].handler, sv);
 		if (err < 0)
 			return err;
 	}
@@ -227,6 +234,7 @@ int main(int argc, char **argv)
 
 	if (err >= 0)
 		return err;
+	hold_signals();
 	log_init();
 	if (config_read(sv.config_path, &sv.config, &why)) {
 		log_daemon(LOG_ERR, "%s", why.text);
@@ -253,6 +261,7 @@ int main(int argc, char **argv)
 	if (err == RENEW)
 		renew(&sv, argc, argv);
 	keep_fini(&sv);
+	scope_fini(&sv);
 	free(sv.cgroup_own);
 	sd_event_unref(sv.event);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
 #include "livedisk.h"
@@ -120,6 +122,41 @@ START_TEST(workers_are_scopes)
 }
 END_TEST
 
+/*
+ * A process 1 that takes what it is asked and never answers: guests come up
+ * all the same, one after the other, and xpvd goes when it is told to.
+ */
+START_TEST(nobody_waits_for_systemd)
+{
+	static const char *const path = "/run/systemd/private";
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct livedisk k[4];
+
+	if (!getenv("XPV_SCOPES"))
+		return;
+	ck_assert_int_eq(rename(path, "/run/systemd/private.kept"), 0);
+	strcpy(addr.sun_path, path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, 16), 0);
+	host_setup(&host);
+	host_stop_xpvd(&host, SIGTERM);
+	strcpy(host.cgroup, HOST_CGROUP_USUAL);
+	host_start_xpvd(&host);
+	for (uint16_t i = 0; i < 4; i++) {
+		host_domain(&host, GUEST + i, "a");
+		livedisk_open(&k[i], &host, GUEST + i);
+	}
+	host_stop_xpvd(&host, SIGTERM);
+	host_start_xpvd(&host);
+	for (unsigned int i = 0; i < 4; i++)
+		livedisk_close(&k[i]);
+	host_teardown(&host);
+	close(fd);
+	ck_assert_int_eq(rename("/run/systemd/private.kept", path), 0);
+}
+END_TEST
+
 Suite *scope_suite(void)
 {
 	Suite *suite = suite_create("scope");
@@ -127,6 +164,7 @@ Suite *scope_suite(void)
 
 	tcase_set_timeout(c, 110);
 	tcase_add_test(c, workers_are_scopes);
+	tcase_add_test(c, nobody_waits_for_systemd);
 	suite_add_tcase(suite, c);
 	return suite;
 }
