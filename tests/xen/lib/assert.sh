@@ -17,6 +17,7 @@ assert_equal() { [[ $1 == "$2" ]] || fail "${3:-value}: expected '$2', got '$1'"
 assert_match() { [[ $1 =~ $2 ]] || fail "${3:-value}: '$1' does not match '$2'"; }
 
 # what no kernel log may hold
-TROUBLE='BUG:|BUG at|WARNING:|Oops|general protection|Call Trace|kernel panic|blocked for more than|soft lockup|stall'
-# expect_in_log REGEX: except for what a scenario provokes
+TROUBLE='BUG:|BUG at|WARNING:|Oops|general protection|Call Trace|Kernel panic|blocked for more than|soft lockup|stall'
+# expect_in_log REGEX: except for what a scenario provokes. A line begins with where it is from: "dom0: ", or "a/2: " when guest a
+# has come up twice, so that of one boot just what belongs there can be expected.
 expect_in_log() { echo "$1" >"$DIR/expected"; }

@@ -23,11 +23,22 @@ scenario_begin() {
 
 log_of_dom0() { dmesg | awk '/lab: begin/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }'; }
 
+# kernel_logs: dom0's and each guest's, see expect_in_log
+kernel_logs() {
+	local console name
+	log_of_dom0 | sed 's/^/dom0: /'
+	for console in "$GUEST_CONSOLE"/guest-*.log; do
+		[[ -e $console ]] || continue
+		name=${console##*/guest-}
+		awk -v name="${name%.log}" '/^@ready/ { boots++ } { print name "/" boots + 0 ": " $0 }' "$console"
+	done
+}
+
 # scenario_clean REASON-FILE: no kernel complained and the backend is still there
 scenario_clean() {
 	local line expected
 	expected=$(cat "${1%/*}/expected" 2>/dev/null) || expected='^$'
-	line=$({ log_of_dom0; cat /var/log/xen/console/* 2>/dev/null; } | grep -E "$TROUBLE" | grep -vE "$expected" | head -n1 | tr -d '\r')
+	line=$(kernel_logs | grep -E "$TROUBLE" | grep -vE "$expected" | head -n1 | tr -d '\r')
 	[[ -z $line ]] || { echo "kernel log: $line" >"$1"; return 1; }
 	backend_alive || { echo "the backend is gone" >"$1"; return 1; }
 }

@@ -6,7 +6,7 @@
 
 [[ $back = xpv ]] || skip "walls are of our workers"
 # the kernel says at length whom it kills for want of memory
-expect_in_log "Call Trace"
+expect_in_log '^dom0: .*Call Trace'
 make_bridge xenbr0 192.168.77.1/24
 for name in a b; do
 	guest_create $name --no-wait --disk "$(mkdisk $name 16)" --vif xenbr0
