@@ -191,15 +191,21 @@ bench-settings:
 # Targets of libFuzzer; T=seconds for each of them, FUZZ="blk ctrl" for some.
 FUZZ_TREE := B=build/fuzz CC=clang SAN=address,undefined \
 	     CFLAGS='-O1 -g -fsanitize=fuzzer-no-link -fno-sanitize-recover=all'
-T ?= 60
-.PHONY: fuzz fuzzers fuzz-tree check-mutants
+.PHONY: fuzz fuzzers fuzz-tree soak check-mutants
 fuzzers: $(FUZZERS)
 fuzz-tree:
 	@$(MAKE) --no-print-directory -s $(FUZZ_TREE) fuzzers
 fuzz:
 	@tests/needs.sh check
 	@$(MAKE) --no-print-directory fuzz-tree
-	@tests/fuzz/run.sh $(T) $(FUZZ)
+	@tests/fuzz/run.sh $(or $(T),60) $(FUZZ)
+
+# The long form of all that chance has a part in: T=seconds for all of it together, SOAK="sim vbd_kill" for some.
+soak: root
+	@tests/needs.sh check
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all $(B)/unit $(B)/sim
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzz-tree
+	@tests/soak.sh $(or $(T),3600) $(SOAK)
 
 # Do the tests notice when a defence is taken away?
 check-mutants:
@@ -261,6 +267,7 @@ help:
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring benchmark, build/bench.json; bench-settings: what each setting of a disk costs'
 	@echo 'fuzz T=60        each libFuzzer target for T seconds (FUZZ=...: some)'
+	@echo 'soak T=3600      the long form of all tests that chance has a part in, T seconds together (SOAK=...: some)'
 	@echo 'check-mutants    do the tests notice when a defence is taken away?'
 	@echo 'lab S=...        named scenarios on the emulated host; lab-full: all of them, hours; lab-shell: a console there'
 	@echo 'lint, deps, clean'

@@ -5,21 +5,36 @@
 #include <stdlib.h>
 #include <time.h>
 
-unsigned int soak(void)
+static unsigned int number(const char *name, unsigned long most)
 {
-	const char *text = getenv("XPV_SOAK");
-	unsigned long factor;
+	const char *text = getenv(name);
+	unsigned long n;
 	char *end;
 
 	if (!text)
 		return 1;
-	factor = strtoul(text, &end, 10);
-	if (*end || !factor || factor > 1000000) {
-		fprintf(stderr, "XPV_SOAK=\"%s\": expected 1 to 1000000\n",
-			text);
+	n = strtoul(text, &end, 10);
+	if (*end || !n || n > most) {
+		fprintf(stderr, "%s=\"%s\": expected 1 to %lu\n", name, text,
+			most);
 		exit(2);
 	}
-	return (unsigned int)factor;
+	return (unsigned int)n;
+}
+
+unsigned int soak(void)
+{
+	return number("XPV_SOAK", 1000000);
+}
+
+unsigned int soak_seed(void)
+{
+	return number("XPV_SEED", 2000000000);
+}
+
+void soak_count(unsigned long n, const char *what)
+{
+	fprintf(stderr, "soak: %lu %s\n", n, what);
 }
 
 uint64_t soak_usec(void)

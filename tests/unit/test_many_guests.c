@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backend/worker/loop.h"
+#include "soak.h"
 #include "suites.h"
 #include "toolstack.h"
 
@@ -229,6 +230,7 @@ START_TEST(idle_guests_cost_nothing)
 		ck_assert_uint_lt(kib / nr_guests, MEMORY_KIB);
 	remove_all();
 	free(pids);
+	soak_count(nr_guests, "guests");
 }
 END_TEST
 

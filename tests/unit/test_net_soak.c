@@ -6,7 +6,7 @@
  * to whom (soakframe.h). Who gets one judges every byte of it, that it is for
  * him, and that it has not come before.
  *
- * 100,000 packets received; XPV_SOAK=N: N times as many.
+ * 100,000 packets received; XPV_SOAK=N: N times as many; XPV_SEED=N: others.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -364,6 +364,7 @@ START_TEST(everyone_gets_his_own)
 	unsigned long before = 0;
 	uint64_t since;
 
+	srandom(soak_seed());
 	introduce();
 	settle();
 	memset(&total, 0, sizeof(total));
@@ -387,6 +388,8 @@ START_TEST(everyone_gets_his_own)
 		total.pieces, total.due - total.pieces);
 	ck_assert_uint_gt(total.forbidden, want / 200);
 	ck_assert_uint_gt(total.large, want / 100);
+	soak_count(total.received, "packets received");
+	soak_count(total.forbidden, "forbidden ones");
 }
 END_TEST
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "livedisk.h"
+#include "soak.h"
 #include "suites.h"
 #include "toolstack.h"
 
@@ -263,6 +264,8 @@ START_TEST(worker_cannot_live)
 }
 END_TEST
 
+#define TOGGLES 10000
+
 START_TEST(states_toggle_at_random)
 {
 	struct vdev d[2];
@@ -270,7 +273,7 @@ START_TEST(states_toggle_at_random)
 	struct livedisk k;
 	unsigned int fds;
 
-	srand(42);
+	srand(soak_seed());
 	livedisk_open(&k, &host, GUEST);
 	for (int i = 0; i < 2; i++) {
 		host_domain(&host, (uint16_t)(10 + i), "t");
@@ -281,7 +284,7 @@ START_TEST(states_toggle_at_random)
 		wait_back(&d[i], XPV_STATE_CONNECTED);
 	}
 	fds = host_fds(&host);
-	for (int n = 0; n < 10000; n++) {
+	for (int n = 0; n < TOGGLES; n++) {
 		front_state(&d[n & 1], (enum xpv_state)(rand() % 6 + 1));
 		if (n % 500 == 0)
 			livedisk_use(&k, (unsigned char)n);
@@ -304,16 +307,20 @@ START_TEST(states_toggle_at_random)
 	}
 	livedisk_use(&k, 99);
 	livedisk_close(&k);
+	soak_count(TOGGLES, "states of a guest");
 }
 END_TEST
 
 /* Devices come and go as fast as a toolstack can write. */
+#define CONNECTIONS 300
+
 START_TEST(connect_and_disconnect_fast)
 {
 	struct vdev d;
 	struct fake f;
 
-	for (int n = 0; n < 300; n++) {
+	srand(soak_seed());
+	for (int n = 0; n < CONNECTIONS; n++) {
 		d = vbd_add(&host, GUEST, XVDA, host.disk, "w");
 		vdev_hotplug(&d, host.disk);
 		fake_open(&f, &d);
@@ -332,6 +339,7 @@ START_TEST(connect_and_disconnect_fast)
 	wait_back(&d, XPV_STATE_INIT_WAIT);
 	pause_ms(200);
 	ck_assert_uint_lt(host_fds(&host), 32);
+	soak_count(CONNECTIONS, "connections");
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include "lanrig.h"
 #include "backend/vif/credit.h"
 #include "netframe.h"
+#include "soak.h"
 #include "suites.h"
 
 #include <stdlib.h>
@@ -449,15 +450,15 @@ END_TEST
 
 /* ---- long and random ---- */
 
-/* XPV_LONG=1 for a million packets. */
+/* XPV_SOAK=N: N times as many packets; XPV_SEED=N: others. */
 START_TEST(random_traffic)
 {
 	static uint32_t last[LAN_GUESTS][64];
-	uint32_t total = getenv("XPV_LONG") ? 1000000 : 10000;
+	uint32_t total = 10000 * soak();
 	struct usernet_piece piece[XPV_NETIF_MAX_SLOTS];
 	uint32_t out = 0, in = 0, next = 0;
 
-	srandom(7);
+	srandom(soak_seed());
 	while (in < total) {
 		for (int burst = (int)random() % 8; burst && out < total;
 		     burst--) {
@@ -500,6 +501,7 @@ START_TEST(random_traffic)
 				  0);
 		ck_assert_uint_le(lan.copies.largest_other, MAIL_HEADER);
 	}
+	soak_count(in, "packets between guests");
 }
 END_TEST
 
@@ -523,8 +525,7 @@ Suite *switch_suite(void)
 	tc = tcase_create("long");
 	tcase_add_checked_fixture(tc, three, teardown);
 	tcase_add_test(tc, random_traffic);
-	if (getenv("XPV_LONG"))
-		tcase_set_timeout(tc, 3600);
+	tcase_set_timeout(tc, 120 * (double)soak());
 	suite_add_tcase(s, tc);
 	tc = tcase_create("ports");
 	tcase_add_checked_fixture(tc, setup, teardown);

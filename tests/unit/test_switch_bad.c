@@ -7,6 +7,7 @@
 #include "backend/vif/queue.h"
 #include "lanrig.h"
 #include "netframe.h"
+#include "soak.h"
 #include "suites.h"
 
 #include <stdlib.h>
@@ -541,14 +542,16 @@ END_TEST
  * Random bytes all over what the workers of a and b share, in the middle of
  * traffic. _i: with the ring's indices or without. c and b are unharmed.
  */
+#define GARBAGE_ROUNDS 3000
+
 START_TEST(garbage_in_shared_memory)
 {
 	struct switch_link *link = &b->port->link[0];
 	uint8_t *mem = link->mem;
 
-	srandom((unsigned int)_i);
+	srandom(soak_seed() + (unsigned int)_i);
 	ck_assert_uint_eq(link->peer.id, a->id);
-	for (int round = 0; round < 3000; round++) {
+	for (int round = 0; round < GARBAGE_ROUNDS; round++) {
 		transmit(a, b, 100 + (uint32_t)random() % 20000);
 		transmit(b, a, 100 + (uint32_t)random() % 20000);
 		turn(a);
@@ -589,6 +592,7 @@ START_TEST(garbage_in_shared_memory)
 					  lan_count(b, SWITCH_LINKS_BROKEN) >
 				  0,
 			  true);
+	soak_count(GARBAGE_ROUNDS, "rounds of garbage");
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "soak.h"
 #include "suites.h"
 
 #define DEPTH	    32u
@@ -27,7 +28,7 @@ static void change(uint8_t *mem, size_t bytes, uint32_t random)
 /* Everything but the indices, which would end the game at once. */
 static void *flip(void *arg)
 {
-	uint32_t x = 1;
+	uint32_t x = soak_seed();
 
 	(void)arg;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
@@ -84,6 +85,7 @@ START_TEST(flipped_in_flight)
 	pthread_join(thread, NULL);
 	rig_check_alive(&rig);
 	rig_stop(&rig);
+	soak_count(ROUNDS * DEPTH, "requests changed meanwhile");
 }
 END_TEST
 

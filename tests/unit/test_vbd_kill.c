@@ -6,7 +6,7 @@
  * is the journal: requests are answered in its order, so what has no answer is
  * done anew, whatever the dead one had done of it.
  *
- * XPV_SOAK=N: N times as many kills.
+ * XPV_SOAK=N: N times as many kills; XPV_SEED=N: other requests.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -211,7 +211,7 @@ START_TEST(at_random_moments)
 	unsigned int kills = KILLS * soak();
 	uint64_t end;
 
-	begin((unsigned int)_i + 1, _i);
+	begin(soak_seed() + (unsigned int)_i, _i);
 	while (kills--) {
 		end = soak_usec() + chance(LIFE_USEC);
 		do {
@@ -227,6 +227,8 @@ START_TEST(at_random_moments)
 	ck_assert_uint_gt(load.answers, KILLS * soak());
 	ck_assert_uint_gt(load.at_kill, KILLS * soak());
 	rig_stop(&load.rig);
+	soak_count(KILLS * soak(), "kills at random moments");
+	soak_count(load.answers, "requests");
 }
 END_TEST
 
@@ -300,7 +302,7 @@ START_TEST(at_any_instruction)
 	unsigned int all, point;
 
 	stepper_stay_here();
-	begin(1, _i);
+	begin(soak_seed(), _i);
 	load.max_pages = 1;
 	all = play(MAX_STEPS, false);
 	ck_assert_uint_gt(all, 1000);
@@ -317,6 +319,7 @@ START_TEST(at_any_instruction)
 	}
 	check_all();
 	rig_stop(&load.rig);
+	soak_count(POINTS * soak(), "kills between instructions");
 }
 END_TEST
 

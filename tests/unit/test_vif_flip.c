@@ -3,18 +3,22 @@
  * A guest that changes its slots while they are looked at (XSA-155): whatever
  * becomes of its packets, the worker reads each slot once and stays whole.
  */
-#include "vifcase.h"
+#include "soak.h"
 #include "suites.h"
+#include "vifcase.h"
 
 #include <pthread.h>
 #include <string.h>
+
+#define ROUNDS 200u
+#define SLOTS  200u
 
 static bool stop_flipping;
 
 static void *flip(void *arg)
 {
 	uint8_t *ring = arg;
-	uint32_t x = 1;
+	uint32_t x = soak_seed();
 
 	/* Everything but the indices, which would end the game at once. */
 	while (!__atomic_load_n(&stop_flipping, __ATOMIC_RELAXED)) {
@@ -46,11 +50,11 @@ static void serve_flipped(void)
 
 START_TEST(tx_flipped_in_flight)
 {
-	for (unsigned int round = 0; round < 200; round++) {
+	for (unsigned int round = 0; round < ROUNDS; round++) {
 		void *ring = rig.u->tx_ring;
 		pthread_t thread;
 
-		for (int i = 0; i < 200; i++) {
+		for (unsigned int i = 0; i < SLOTS; i++) {
 			struct xpv_netif_tx_request req = {
 				.gref = rig.u->tx_page_gref[i],
 				.size = 60,
@@ -70,6 +74,7 @@ START_TEST(tx_flipped_in_flight)
 		rig_disconnect(&rig);
 		rig_connect_only(&rig);
 	}
+	soak_count(ROUNDS * SLOTS, "slots changed meanwhile");
 }
 END_TEST
 

@@ -7,7 +7,7 @@
  * when a worker died. What comes to the guest is whole and in order; the few
  * that a worker had read and not yet handed over are lost.
  *
- * XPV_SOAK=N: N times as many kills.
+ * XPV_SOAK=N: N times as many kills; XPV_SEED=N: at other moments.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -242,7 +242,7 @@ START_TEST(at_random_moments)
 	unsigned int kills = KILLS * soak();
 	uint64_t end;
 
-	begin(1);
+	begin(soak_seed());
 	while (kills--) {
 		end = soak_usec() + chance(LIFE_USEC);
 		do
@@ -254,6 +254,8 @@ START_TEST(at_random_moments)
 	ck_assert_uint_gt(load.answers, KILLS * soak());
 	ck_assert_uint_gt(load.at_kill, KILLS * soak());
 	ck_assert_uint_gt(load.nr_came, KILLS * soak());
+	soak_count(KILLS * soak(), "kills at random moments");
+	soak_count(load.answers + load.nr_came, "packets");
 }
 END_TEST
 
@@ -323,7 +325,7 @@ START_TEST(at_any_instruction)
 	unsigned int all;
 
 	stepper_stay_here();
-	begin(1);
+	begin(soak_seed());
 	drain();
 	all = play(MAX_STEPS, false);
 	ck_assert_uint_gt(all, 1000);
@@ -339,6 +341,7 @@ START_TEST(at_any_instruction)
 		drain();
 	}
 	finish();
+	soak_count(POINTS * soak(), "kills between instructions");
 }
 END_TEST
 
