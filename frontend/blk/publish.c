@@ -106,8 +106,6 @@ static int write_all(struct xpv_blk *dev)
 		}
 		err = xenbus_transaction_end(xbt, 0);
 	} while (err == -EAGAIN && ++tries < TRIES);
-	if (err)
-		xenbus_dev_fatal(dev->xbdev, err, "writing the rings' keys");
 	return err;
 }
 
@@ -122,11 +120,11 @@ static struct xpv_blk_shape share_out(const struct xpv_blk_wish *wish,
 	return rings;
 }
 
-static void agree(struct xpv_blk *dev)
+static void agree(struct xpv_blk *dev, u32 most)
 {
 	struct xpv_blk_wish wish = xpv_blk_wish();
 	u32 order = xpv_blk_read_feature(dev, XPV_KEY_MAX_RING_ORDER);
-	u32 queues = xpv_blk_read_feature(dev, XPV_KEY_MQ_MAX_QUEUES);
+	u32 queues = min(xpv_blk_read_feature(dev, XPV_KEY_MQ_MAX_QUEUES), most);
 	unsigned int i;
 
 	dev->ring_order = min(wish.ring_order, order);
@@ -137,21 +135,46 @@ static void agree(struct xpv_blk *dev)
 		dev->queue[i].polled = i >= dev->rings.irq;
 }
 
-int xpv_blk_publish(struct xpv_blk *dev)
+static int make_channels(struct xpv_blk *dev)
 {
 	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < xpv_blk_total(dev->rings) && !err; i++)
+		err = xpv_blk_channel_make(&dev->queue[i]);
+	return err;
+}
+
+/*
+ * Three nodes a ring, and the store lets a domain have so many (1000, if
+ * nobody has changed that), for all its devices. Some stores say that with an
+ * error of their own, which xenbus takes for EINVAL: whatever it is, a disk
+ * with fewer rings is better than none.
+ */
+int xpv_blk_publish(struct xpv_blk *dev)
+{
+	u32 most = XPV_BLK_MAX_QUEUES;
 	int err;
 
 	lockdep_assert_held(&dev->mutex);
-	agree(dev);
 	clear_bit(XPV_BLK_BROKEN, &dev->flags);
-	for (i = 0; i < xpv_blk_total(dev->rings); i++) {
-		err = xpv_blk_channel_make(&dev->queue[i]);
+	for (;;) {
+		agree(dev, most);
+		err = make_channels(dev);
 		if (err)
-			return err;
+			return err; /* said so itself */
+		err = write_all(dev);
+		most = xpv_blk_total(dev->rings) / 2;
+		if (!err || !most)
+			break;
+		dev_warn(&dev->xbdev->dev,
+			 "keys of %u rings do not go into the store (%d), trying %u\n",
+			 xpv_blk_total(dev->rings), err, most);
+		xpv_blk_channels_shut(dev, XPV_BLK_REQUEUE);
 	}
-	err = write_all(dev);
-	if (err)
+	if (err) {
+		xenbus_dev_fatal(dev->xbdev, err, "writing the rings' keys");
 		return err;
+	}
 	return xenbus_switch_state(dev->xbdev, XenbusStateInitialised);
 }

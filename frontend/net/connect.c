@@ -79,6 +79,22 @@ void xpv_net_disconnect(struct xpv_net_device *dev)
 	rtnl_unlock();
 }
 
+/*
+ * The store lets a domain have so many nodes for all its devices, and says so
+ * with one error or another: fewer queues are better than no interface.
+ */
+static bool fewer_queues(const struct xpv_net_device *dev,
+			 struct xpv_net_offer *offer, int err)
+{
+	offer->max_queues = dev->nr_queues / 2;
+	if (!offer->max_queues)
+		return false;
+	dev_warn(&dev->xbdev->dev,
+		 "keys of %u queues do not go into the store (%d), trying %u\n",
+		 dev->nr_queues, err, offer->max_queues);
+	return true;
+}
+
 static void publish(struct xpv_net_device *dev)
 {
 	struct xenbus_device *xbdev = dev->xbdev;
@@ -91,12 +107,14 @@ static void publish(struct xpv_net_device *dev)
 				 xpv_key(XPV_KEY_FEATURE_RX_COPY));
 		return;
 	}
-	err = renew_rings(dev, &offer);
-	if (err) {
-		xenbus_dev_fatal(xbdev, err, "making rings");
-		return;
-	}
-	err = xpv_net_publish_keys(dev);
+	do {
+		err = renew_rings(dev, &offer);
+		if (err) {
+			xenbus_dev_fatal(xbdev, err, "making rings");
+			return;
+		}
+		err = xpv_net_publish_keys(dev);
+	} while (err && fewer_queues(dev, &offer, err));
 	err = err ?: xpv_net_watch_link(dev);
 	if (err) {
 		xpv_net_disconnect(dev);
