@@ -16,7 +16,7 @@
 #include "frontend/user/usernet.h"
 
 #define LAN_GUESTS 4u
-#define LAN_QUEUES 4u /* of a guest, at most */
+#define LAN_QUEUES IPC_MAX_QUEUES /* of a guest, at most */
 #define LAN_FRAME  (65535 + 64)
 #define LAN_ETH	   14u
 #define LAN_STAMP  26u /* bytes of a frame of lan_frame() before its payload */

@@ -14,9 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLOWS	 32u
-#define PORT	 5000u
-#define KEEPS_MS (SWITCH_HOLD_MS / 2 + 20)
+#define FLOWS	  160u /* enough to hit each of the most queues */
+#define FEW_FLOWS 32u
+#define PORT	  5000u
+#define KEEPS_MS  (SWITCH_HOLD_MS / 2 + 20)
 
 _Static_assert(LAN_WAIT_MS < KEEPS_MS && KEEPS_MS < SWITCH_HOLD_MS,
 	       "nobody takes anything back while a test waits");
@@ -162,8 +163,11 @@ static uint64_t lost(void)
 	       lan_count(c, SWITCH_TX_DROP_STALLED);
 }
 
+static const unsigned int queue_numbers[] = {2, 3, 4, LAN_QUEUES};
+#define NR_QUEUE_NUMBERS (sizeof(queue_numbers) / sizeof(queue_numbers[0]))
+
 /*
- * _i queues each, flows bound to queues of their sender, slots now and then
+ * So many queues each, flows bound to queues of their sender, slots now and then
  * too few: every packet arrives but those that are counted, in the order of
  * its flow, by one queue, and what is behind its header never enters our
  * memory.
@@ -172,7 +176,7 @@ START_TEST(flows_keep_their_order)
 {
 	static uint32_t next[2][FLOWS], last[2][FLOWS];
 	static unsigned int queue[2][FLOWS];
-	unsigned int used = 0, n = (unsigned int)_i;
+	unsigned int used = 0, n = queue_numbers[_i];
 	uint32_t out = 0, in = 0, gaps = 0, total = 6000;
 
 	memset(queue, 0xff, sizeof(queue));
@@ -292,7 +296,7 @@ START_TEST(mapping_of_the_guest)
 
 	three(4);
 	map_queues(b, all_to_3, 1);
-	for (uint16_t i = 0; i < FLOWS; i++) {
+	for (uint16_t i = 0; i < FEW_FLOWS; i++) {
 		ck_assert(transmit(a, i % 4, b, i, i, 3000));
 		lan_turns(&lan, 3);
 		ck_assert(receive(b, 3, &flow, &n));
@@ -302,7 +306,7 @@ START_TEST(mapping_of_the_guest)
 		post(b, 3, USERNET_SLOTS);
 	}
 	map_queues(b, some, 5);
-	for (uint16_t i = 0; i < FLOWS; i++) {
+	for (uint16_t i = 0; i < FEW_FLOWS; i++) {
 		ck_assert(transmit(a, i % 4, b, i, i, 3000));
 		lan_turns(&lan, 3);
 		n = receive(b, 1, &flow, &n) ? 1 : 2;
@@ -522,6 +526,41 @@ START_TEST(queues_take_turns)
 }
 END_TEST
 
+/*
+ * The most queues at both ends, each of them full: any may send to any, what
+ * every packet holds arrives, and all are answered with nothing held.
+ */
+START_TEST(all_queues_answered)
+{
+	static uint16_t flow[LAN_QUEUES];
+	unsigned int out = 0, in = 0, answered = 0;
+	uint16_t which;
+	uint32_t n;
+
+	three(LAN_QUEUES);
+	find_flows(a, b, flow);
+	for (unsigned int from = 0; from < LAN_QUEUES; from++)
+		for (unsigned int to = 0; to < LAN_QUEUES; to++, out++)
+			ck_assert(transmit(a, from, b, flow[to], from, 9000));
+	for (int turns = 0; in < out && turns < 1000; turns++) {
+		lan_turns(&lan, 1);
+		for (unsigned int q = 0; q < LAN_QUEUES; q++) {
+			answered += reap(a, q);
+			for (; receive(b, q, &which, &n); in++)
+				ck_assert_uint_eq(which, flow[q]);
+			post(b, q, USERNET_SLOTS);
+		}
+	}
+	ck_assert_uint_eq(in, out);
+	lan_turns(&lan, 3);
+	for (unsigned int q = 0; q < LAN_QUEUES; q++)
+		answered += reap(a, q);
+	/* three slots a packet */
+	ck_assert_uint_eq(answered, 3 * out);
+	ck_assert_uint_le(lan.copies.largest_other, MAIL_HEADER);
+}
+END_TEST
+
 /* ---- life ---- */
 
 /* All queues have packets under way when a end goes: nothing of them is held. */
@@ -590,7 +629,7 @@ Suite *switch_queues_suite(void)
 	TCase *tc = tcase_create("switch_queues");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_loop_test(tc, flows_keep_their_order, 2, LAN_QUEUES + 1);
+	tcase_add_loop_test(tc, flows_keep_their_order, 0, NR_QUEUE_NUMBERS);
 	tcase_add_test(tc, answered_behind_the_copies);
 	tcase_add_test(tc, mapping_of_the_guest);
 	tcase_add_test(tc, neglected_queue);
@@ -598,6 +637,7 @@ Suite *switch_queues_suite(void)
 	tcase_add_test(tc, guest_that_has_stopped);
 	tcase_add_test(tc, queue_that_waits_for_a_receiver);
 	tcase_add_test(tc, queues_take_turns);
+	tcase_add_test(tc, all_queues_answered);
 	tcase_add_loop_test(tc, goes_under_way, 0, 4);
 	tcase_add_test(tc, counted_once);
 	suite_add_tcase(s, tc);

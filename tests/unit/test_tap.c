@@ -226,6 +226,74 @@ START_TEST(refused_by_the_kernel)
 }
 END_TEST
 
+/*
+ * What no tap of this kernel does: a socket lies in its place from here on, the
+ * other end of which is ours.
+ */
+static int stand_in(void)
+{
+	int end[2], room = 1 << 20;
+
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, end), 0);
+	ck_assert_int_eq(setsockopt(end[1], SOL_SOCKET, SO_SNDBUF, &room,
+				    sizeof(room)),
+			 0);
+	ck_assert_int_eq(dup2(end[0], port->fd), port->fd);
+	close(end[0]);
+	return end[1];
+}
+
+/* A device that takes no more: neither an error nor a wait. */
+START_TEST(no_room_behind_the_port)
+{
+	int other = stand_in();
+	uint64_t sent;
+
+	netframe_plain(port_batch_room(&batch), 1000, 1);
+	port_batch_add(&batch, 1000);
+	for (sent = 0; !port->stats.drop_full; sent++) {
+		ck_assert_uint_lt(sent, 100000);
+		port->ops->send(port, batch.frame, 1);
+	}
+	ck_assert_uint_eq(port->stats.drop_full, 1);
+	ck_assert_uint_eq(port->stats.sent, sent - 1);
+	ck_assert_int_gt(read(other, expected, sizeof(expected)), 1000);
+	port->ops->send(port, batch.frame, 1);
+	ck_assert_uint_eq(port->stats.sent, sent);
+	ck_assert_uint_eq(port->stats.drop_full, 1);
+	close(other);
+}
+END_TEST
+
+/* A frame whose end was cut off, or to be cut by a way we never agreed to. */
+START_TEST(long_and_unknown)
+{
+	static uint8_t raw[sizeof(struct virtio_net_hdr) + PORT_MAX_FRAME + 1];
+	struct virtio_net_hdr *hdr = (struct virtio_net_hdr *)raw;
+	int other = stand_in();
+
+	netframe_plain(raw + sizeof(*hdr), 1000, 1);
+	for (uint32_t more = 0; more < 2; more++) {
+		size_t len = sizeof(raw) - 1 + more;
+
+		ck_assert_int_eq(write(other, raw, len), (ssize_t)len);
+	}
+	hdr->gso_type = VIRTIO_NET_HDR_GSO_UDP;
+	hdr->gso_size = 500;
+	ck_assert_int_eq(write(other, raw, 1000), 1000);
+	memset(hdr, 0, sizeof(*hdr));
+	ck_assert_int_eq(write(other, raw, sizeof(*hdr) + 1000),
+			 (ssize_t)sizeof(*hdr) + 1000);
+	ck_assert_uint_eq(port->ops->receive(port, &batch, 10), 1);
+	ck_assert_uint_eq(port->stats.drop_long, 3);
+	ck_assert_uint_eq(port->stats.received, 1);
+	ck_assert_uint_eq(batch.frame[0].len, 1000);
+	ck_assert_mem_eq(batch.frame[0].data, raw + sizeof(*hdr), 1000);
+	close(other);
+}
+END_TEST
+
 START_TEST(caps_and_carrier)
 {
 	for (int i = 0; i < 8; i++) {
@@ -303,6 +371,8 @@ Suite *tap_suite(void)
 	tcase_add_checked_fixture(used, setup_port, teardown_port);
 	tcase_add_test(used, interface_down);
 	tcase_add_test(used, refused_by_the_kernel);
+	tcase_add_test(used, no_room_behind_the_port);
+	tcase_add_test(used, long_and_unknown);
 	tcase_add_test(used, caps_and_carrier);
 	tcase_add_test(used, batch_layout);
 	return s;

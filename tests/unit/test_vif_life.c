@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct vif_queue *first_queue(void)
@@ -303,6 +304,32 @@ START_TEST(stale_frames_are_dropped)
 }
 END_TEST
 
+/* Less than an Ethernet header, which no tap hands out: a socket in its place. */
+START_TEST(short_frames_are_dropped)
+{
+	static const uint8_t hdr[sizeof(struct virtio_net_hdr)];
+	static uint8_t raw[sizeof(hdr) + 60];
+	int end[2];
+
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, end), 0);
+	ck_assert_int_ge(dup2(end[0], first_queue()->port->fd), 0);
+	usernet_post(rig.u, USERNET_SLOTS);
+	usernet_push(rig.u);
+	netframe_plain(raw + sizeof(hdr), 60, 1);
+	for (uint32_t len = 1; len <= 14; len++)
+		ck_assert_int_gt(write(end[1], raw, sizeof(hdr) + len), 0);
+	first_queue()->port_ready = true;
+	first_queue()->work.run(&first_queue()->work);
+	ck_assert(rig_receive(&rig, &frame));
+	ck_assert_uint_eq(frame.len, 14);
+	ck_assert_mem_eq(frame.data, raw + sizeof(hdr), 14);
+	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DROP_SHORT), 13);
+	close(end[0]);
+	close(end[1]);
+}
+END_TEST
+
 /* Without sg a frame has one slot: longer ones are dropped and counted. */
 START_TEST(no_sg_no_long_frames)
 {
@@ -480,6 +507,7 @@ Suite *vif_life_suite(void)
 	tcase_add_test(tc, one_slot_holds_one_frame);
 	tcase_add_test(tc, frames_are_drained_after_a_while);
 	tcase_add_test(tc, stale_frames_are_dropped);
+	tcase_add_test(tc, short_frames_are_dropped);
 	tcase_add_test(tc, no_sg_no_long_frames);
 	tcase_add_test(tc, jumbo_frames);
 	tcase_add_test(tc, broken_is_not_served);

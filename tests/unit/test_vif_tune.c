@@ -251,6 +251,7 @@ START_TEST(multicast_filter)
 	ck_assert(arrives(group(2)));
 	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_DEL, group(1)), 0);
 	ck_assert_uint_eq(rig_count(&rig, VIF_RX_DROP_MULTICAST), 2);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_MULTICAST), 4);
 	rig.guest.tune.multicast_filter = false;
 	ck_assert_int_eq(tune(), 0);
 	ck_assert(arrives(group(1)));
@@ -279,6 +280,7 @@ START_TEST(multicast_list_is_bounded)
 	ck_assert_int_eq(change_list(XPV_EXTRA_MCAST_ADD, group(100)), 0);
 	ck_assert_uint_eq(rig.vif->legacy->multicast.nr, MULTICAST_MAX);
 	ck_assert_uint_eq(rig_count(&rig, VIF_TX_MULTICAST_FULL), 300);
+	ck_assert_uint_eq(rig_count(&rig, VIF_TX_MULTICAST), MULTICAST_MAX + 3);
 }
 END_TEST
 
