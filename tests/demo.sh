@@ -25,7 +25,7 @@ build/bench --quick --json "$BENCH" >build/bench.log 2>&1 || {
 declare -A fact
 while IFS='=' read -r key value; do fact[$key]=$value; done <"$FACTS"
 # row NAME: value of a row of the benchmark
-row() { jq -er --arg name "$1" '.[] | select(.name == $name) | .value | floor' "$BENCH"; }
+row() { jq -er --arg name "$1" 'map(select(.name == $name))[0].ours.value | floor' "$BENCH"; }
 fact[ring_batch32_requests_per_s]=$(row "ring batch 32") || exit 1
 fact[null_disk_qd32_requests_per_s]=$(row "disk null read qd32") || exit 1
 

@@ -6,9 +6,9 @@
 set -euo pipefail
 
 BUILD=(gcc libc6-dev make pkg-config liburing-dev libsystemd-dev libjansson-dev libseccomp-dev libinih-dev uthash-dev libxen-dev scdoc linux-headers-amd64)
-LAB=(qemu-system-x86 cpio kmod binutils xz-utils zstd iproute2 jq)
+LAB=(qemu-system-x86 qemu-system-common cpio kmod binutils xz-utils zstd iproute2 jq)
 TEST=(check spin libsubunit-dev clang libclang-rt-14-dev clang-format shellcheck sparse perl debootstrap
-	linux-headers-6.12-amd64 e2fsprogs procps systemd universal-ctags patch valgrind)
+	linux-headers-6.12-amd64 e2fsprogs procps systemd universal-ctags patch valgrind gnuplot-nox)
 
 wanted=("${BUILD[@]}" "${LAB[@]}")
 [[ ${1:-} = check ]] && wanted+=("${TEST[@]}")

@@ -11,6 +11,7 @@
 
 struct bench_options options = {
 	.worker = "build/xpv-worker",
+	.qemu = "qemu-storage-daemon",
 	.dir = "/tmp",
 	.json = "build/bench.json",
 };
@@ -23,7 +24,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: bench [--quick] [--only PART-OF-NAME] [--worker FILE]"
-		" [--dir DIR] [--json FILE]\n"
+		" [--qemu FILE]\n"
+		"             [--dir DIR] [--json FILE]\n"
 		"       bench --setting NAME=NUMBER,... [--requests N]\n");
 	return 2;
 }
@@ -34,6 +36,7 @@ static int parse(int argc, char **argv)
 		{"quick", no_argument, NULL, 'q'},
 		{"only", required_argument, NULL, 'o'},
 		{"worker", required_argument, NULL, 'w'},
+		{"qemu", required_argument, NULL, 'Q'},
 		{"dir", required_argument, NULL, 'd'},
 		{"json", required_argument, NULL, 'j'},
 		{"setting", required_argument, NULL, 's'},
@@ -52,6 +55,9 @@ static int parse(int argc, char **argv)
 			break;
 		case 'w':
 			options.worker = optarg;
+			break;
+		case 'Q':
+			options.qemu = optarg;
 			break;
 		case 'd':
 			options.dir = optarg;
@@ -82,10 +88,8 @@ int main(int argc, char **argv)
 	}
 	bench_ring();
 	bench_disk();
-	printf("\nA row is the round whose ratio is the median of %u; more "
-	       "than 1 is better than the peer.\nLatencies and worker CPU are "
-	       "the last round's.\n",
-	       ROUNDS(options.quick));
+	printf("\nA row is the round whose ratio, ours / peer, is the "
+	       "median.\n");
 	report_write(options.json);
 	printf("\nwritten to %s\n", options.json);
 	return EXIT_SUCCESS;

@@ -17,6 +17,7 @@
 struct bench_options {
 	bool quick;
 	const char *worker; /* the xpv-worker to measure */
+	const char *qemu; /* the qemu-storage-daemon that is its peer */
 	const char *dir; /* of the file under the disk */
 	const char *json;
 	const char *only; /* part of the names to measure, or NULL */
@@ -30,7 +31,6 @@ uint64_t now_ns(void);
 /* Keep the calling thread, or a process, on one processor. */
 void pin_thread(int cpu);
 void pin_process(int pid, int cpu);
-double median(double *values, size_t n);
 static inline void relax(void)
 {
 	__asm__ __volatile__("pause" ::: "memory");
@@ -42,42 +42,62 @@ bool wanted(const char *name);
 /* A cache line to the other core and back, ns. */
 double probe(void);
 
-/* ---- report.c ---- */
-
-struct measure {
-	char name[96];
-	double value;
-	const char *unit;
-	const char *peer; /* NULL: none */
-	double peer_value;
-	/* How many times as good as the peer; more is better for us. */
-	double ratio;
-};
-
-void report_title(const char *title);
-void report(const struct measure *m);
-/* A line of its own under the table. */
-__attribute__((format(printf, 1, 2))) void report_note(const char *fmt, ...);
-void report_write(const char *path);
-
 /* ---- rounds.c ---- */
 
-#define ROUNDS(quick) ((quick) ? 3u : 5u)
+/* Seen in one run of one side. */
+struct figure {
+	double value;
+	double p50, p99, p999; /* ns; all 0: not looked at */
+	double cpu; /* processor time a request, ns; 0: not looked at */
+};
 
 /*
- * Measure both sides in turn, at least three good rounds (see above) if they
- * can be had. Each side returns its figure; a higher one is better.
+ * Both sides in turn, at least three good rounds (see above) if they can be
+ * had.
  */
 struct contest {
-	double (*ours)(void *arg);
-	double (*peer)(void *arg);
+	char name[64];
+	const char *unit; /* of ->value */
+	const char *peer_name; /* NULL: there is none */
+	struct figure (*ours)(void *arg);
+	struct figure (*peer)(void *arg);
 	void *arg;
 	/* results: of the round with the median ratio */
-	double value, peer_value, ratio, probe;
+	struct figure value, peer_value;
+	double ratio; /* ours / peer, whatever the unit */
+	double low, high; /* of all good rounds */
+	double probe;
 	unsigned int good, dropped;
 };
 
-void contest_run(struct contest *c);
+/* Runs and reports it, unless --only leaves it out. */
+void contest(struct contest *c);
+
+/* ---- goals.c ---- */
+
+/*
+ * What the ratio, or without a peer the value, is to be. @near and @far: with
+ * cores that are near each other, and with others.
+ */
+struct goal {
+	const char *name, *peer;
+	bool at_most; /* or: at least */
+	double near, far;
+};
+
+/* A round trip of a cache line, ns, that tells near from far. */
+#define PROBE_FAR 150
+
+/* NULL: none was set. */
+const struct goal *goal_of(const struct contest *c);
+double goal_bound(const struct goal *g, double probe);
+bool goal_reached(const struct goal *g, const struct contest *c);
+
+/* ---- report.c ---- */
+
+void report_title(const char *title);
+void report(const struct contest *c);
+void report_write(const char *path);
 
 /* ---- the benchmarks ---- */
 

@@ -22,8 +22,8 @@ static void *back_thread(void *arg)
 	return NULL;
 }
 
-/* Requests a second. */
-static double run(const struct ring_peer *peer, const struct ring_load *load)
+/* ns */
+static uint64_t run(const struct ring_peer *peer, const struct ring_load *load)
 {
 	struct side side = {peer, load};
 	pthread_t thread;
@@ -38,57 +38,97 @@ static double run(const struct ring_peer *peer, const struct ring_load *load)
 	peer->front(load);
 	start = now_ns() - start;
 	pthread_join(thread, NULL);
-	return load->total * 1e9 / (double)start;
+	return start;
 }
 
-static double run_ours(void *arg)
+/* ---- a second ---- */
+
+static struct figure rate(const struct ring_peer *peer,
+			  const struct ring_load *load)
 {
-	return run(&ring_ours, arg);
+	double ns = (double)run(peer, load);
+
+	return (struct figure){.value = load->total * 1e9 / ns};
 }
 
-static double run_xen(void *arg)
+static struct figure rate_ours(void *arg)
 {
-	return run(&ring_xen, arg);
+	return rate(&ring_ours, arg);
 }
 
-static void measure(const char *what, struct ring_load *load, bool trip)
+static struct figure rate_xen(void *arg)
 {
-	struct contest c = {.ours = run_ours, .peer = run_xen, .arg = load};
-	struct measure m = {.peer = ring_xen.name};
+	return rate(&ring_xen, arg);
+}
 
-	snprintf(m.name, sizeof(m.name), "ring %s", what);
-	if (!wanted(m.name))
-		return;
-	contest_run(&c);
-	m.value = trip ? 1e9 / c.value : c.value;
-	m.peer_value = trip ? 1e9 / c.peer_value : c.peer_value;
-	m.unit = trip ? "ns" : "req/s";
-	m.ratio = c.ratio;
-	report(&m);
-	report_note("probe %.0f ns, %u rounds, %u dropped", c.probe, c.good,
-		    c.dropped);
+/* ---- one at a time ---- */
+
+static struct figure trip(const struct ring_peer *peer,
+			  const struct ring_load *load)
+{
+	return (struct figure){.value = (double)run(peer, load) / load->total};
+}
+
+static struct figure trip_ours(void *arg)
+{
+	return trip(&ring_ours, arg);
+}
+
+static struct figure trip_xen(void *arg)
+{
+	return trip(&ring_xen, arg);
+}
+
+static struct figure trip_probe(void *arg)
+{
+	(void)arg;
+	return (struct figure){.value = probe()};
+}
+
+static void measure_trip(struct ring_load *load)
+{
+	struct contest line = {.name = "ring round trip",
+			       .unit = "ns",
+			       .ours = trip_ours,
+			       .peer = trip_probe,
+			       .peer_name = PROBE_NAME,
+			       .arg = load};
+	struct contest xen = line;
+
+	xen.peer = trip_xen;
+	xen.peer_name = ring_xen.name;
+	load->batch = 1;
+	load->depth = 1;
+	contest(&line);
+	contest(&xen);
+}
+
+static void measure_batch(struct ring_load *load, uint32_t batch)
+{
+	struct contest c = {.unit = "req/s",
+			    .ours = rate_ours,
+			    .peer = rate_xen,
+			    .peer_name = ring_xen.name,
+			    .arg = load};
+
+	snprintf(c.name, sizeof(c.name), "ring batch %u", batch);
+	load->batch = batch;
+	load->depth = 32;
+	contest(&c);
 }
 
 void bench_ring(void)
 {
-	static const uint32_t batches[] = {1, 8, 32};
 	struct ring_load load = {.page = aligned_alloc(4096, 4096)};
-	char what[32];
-	unsigned int i;
 
 	if (!load.page)
 		die("no memory for a ring");
-	report_title("bare ring, 112-byte requests, one page");
+	report_title("bare ring, 112-byte requests");
 	load.total = options.quick ? 20000 : 1000000;
-	load.batch = 1;
-	load.depth = 1;
-	measure("round trip", &load, true);
+	measure_trip(&load);
 	load.total *= 5;
-	load.depth = 32;
-	for (i = 0; i < 3; i++) {
-		load.batch = batches[i];
-		snprintf(what, sizeof(what), "batch %u", batches[i]);
-		measure(what, &load, false);
-	}
+	measure_batch(&load, 1);
+	measure_batch(&load, 8);
+	measure_batch(&load, 32);
 	free(load.page);
 }

@@ -22,4 +22,7 @@ struct ring_peer {
 
 extern const struct ring_peer ring_ours, ring_xen;
 
+#define RING_XEN_NAME "xen/io/ring.h"
+#define PROBE_NAME    "a cache line"
+
 #endif

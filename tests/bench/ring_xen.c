@@ -128,4 +128,4 @@ static void attach_back(blkif_back_ring_t *b, void *page)
 
 #include "ring_loops.h"
 
-const struct ring_peer ring_xen = {"xen/io/ring.h", init, front, back};
+const struct ring_peer ring_xen = {RING_XEN_NAME, init, front, back};

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "bench.h"
 
-#define MAX_ROUNDS 9
+#define ROUNDS	   5u
+#define MAX_ROUNDS 9u
+#define MIN_ROUNDS 3u
 /* Probes before and after that differ by more have seen the cores move. */
 #define PROBE_LIMIT 1.5
+
+struct round {
+	struct figure ours, peer;
+	double ratio, probe;
+};
 
 static bool agree(double a, double b)
 {
@@ -11,47 +18,70 @@ static bool agree(double a, double b)
 }
 
 /* The round whose ratio is the median: its figures go together. */
-static unsigned int middle(const double *ratios, unsigned int n)
+static const struct round *middle(const struct round *r, unsigned int n)
 {
 	unsigned int i, j, below;
 
 	for (i = 0; i + 1 < n; i++) {
 		below = 0;
 		for (j = 0; j < n; j++)
-			below += ratios[j] < ratios[i] ||
-				 (ratios[j] == ratios[i] && j < i);
+			below += r[j].ratio < r[i].ratio ||
+				 (r[j].ratio == r[i].ratio && j < i);
 		if (below == n / 2)
 			break;
 	}
-	return i;
+	return &r[i];
 }
 
-void contest_run(struct contest *c)
+static void conclude(struct contest *c, const struct round *r)
 {
-	double ours[MAX_ROUNDS], peers[MAX_ROUNDS], ratios[MAX_ROUNDS];
-	double probes[MAX_ROUNDS], before, after, value, peer;
-	unsigned int want = ROUNDS(options.quick), round, n = 0;
+	const struct round *m = middle(r, c->good);
+	unsigned int i;
 
-	before = probe();
-	for (round = 0; round < MAX_ROUNDS && n < want; round++) {
-		value = c->ours(c->arg);
-		peer = c->peer ? c->peer(c->arg) : 1;
+	c->value = m->ours;
+	c->peer_value = m->peer;
+	c->ratio = m->ratio;
+	c->probe = m->probe;
+	c->low = m->ratio;
+	c->high = m->ratio;
+	for (i = 0; i < c->good; i++) {
+		if (r[i].ratio < c->low)
+			c->low = r[i].ratio;
+		if (r[i].ratio > c->high)
+			c->high = r[i].ratio;
+	}
+}
+
+static void run(struct contest *c)
+{
+	unsigned int want = options.quick ? MIN_ROUNDS : ROUNDS, i;
+	struct round rounds[MAX_ROUNDS], *r = rounds;
+	double before = probe(), after;
+
+	for (i = 0; i < MAX_ROUNDS && c->good < want; i++) {
+		r->ours = c->ours(c->arg);
+		r->peer =
+			c->peer ? c->peer(c->arg) : (struct figure){.value = 1};
+		r->ratio = r->ours.value / r->peer.value;
 		after = probe();
+		r->probe = (before + after) / 2;
 		/* Rather a doubtful figure than none at all. */
-		if (agree(before, after) || MAX_ROUNDS - round <= 3 - n) {
-			ours[n] = value;
-			peers[n] = peer;
-			ratios[n] = value / peer;
-			probes[n++] = after;
+		if (agree(before, after) ||
+		    MAX_ROUNDS - i <= MIN_ROUNDS - c->good) {
+			c->good++;
+			r++;
 		} else {
 			c->dropped++;
 		}
 		before = after;
 	}
-	c->good = n;
-	round = middle(ratios, n);
-	c->value = ours[round];
-	c->peer_value = peers[round];
-	c->ratio = ratios[round];
-	c->probe = median(probes, n);
+	conclude(c, rounds);
+}
+
+void contest(struct contest *c)
+{
+	if (!wanted(c->name))
+		return;
+	run(c);
+	report(c);
 }

@@ -28,7 +28,17 @@
 #define GUEST 1
 #define DISK  51712
 /* The defaults are those of xpv-blkfront and of [disk] in xpvd.conf. */
-enum { PERSISTENT, ORDER, INDIRECT, QUEUES, DEPTH, SIZE, WRITE, SETTINGS };
+enum {
+	PERSISTENT,
+	ORDER,
+	INDIRECT,
+	QUEUES,
+	DEPTH,
+	SIZE,
+	WRITE,
+	NO_MEDIUM,
+	SETTINGS
+};
 
 static struct {
 	const char *name;
@@ -41,6 +51,7 @@ static struct {
 	[DEPTH] = {"depth", 32, 1, 512}, /* of all queues together */
 	[SIZE] = {"size", 4096, 4096, 4 << 20}, /* of what the guest asks for */
 	[WRITE] = {"write", 0, 0, 1},
+	[NO_MEDIUM] = {"null", 0, 0, 1}, /* the disk is none */
 };
 
 static struct {
@@ -151,7 +162,7 @@ static void supervise(void *(*ask)(void *arg))
 
 static void make_files(void)
 {
-	rig.fd = make_disk_file();
+	rig.fd = setting[NO_MEDIUM].value ? -1 : make_disk_file(options.dir);
 	rig.drive.legacy = memfd_create("legacy", MFD_CLOEXEC);
 	if (ftruncate(rig.drive.legacy, sizeof(struct ipc_vbd_legacy)))
 		die("no memory for what workers leave behind");
@@ -217,7 +228,8 @@ static void stop(void)
 	worker_fini(&rig.worker);
 	close(rig.drive.control);
 	close(rig.drive.legacy);
-	close(rig.fd);
+	if (rig.fd >= 0)
+		close(rig.fd);
 	hyper_close(rig.host);
 	userblk_free(rig.fe);
 	hyper_close(rig.guest);

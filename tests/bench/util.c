@@ -49,21 +49,6 @@ void pin_thread(int cpu)
 	pin_process(0, cpu);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double median(double *values, size_t n)
-{
-	if (!n)
-		return 0;
-	qsort(values, n, sizeof(*values), compare);
-	return values[n / 2];
-}
-
 /* ---- probe ---- */
 
 #define PROBE_TRIPS 20000u

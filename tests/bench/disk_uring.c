@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The peer of the disk: the same requests from a loop over io_uring alone, on
+ * What is under the disk: the same requests from a loop over io_uring alone, on
  * one core, with everything registered that can be. No guest, no copy, no
  * check; what it reads stays where it is.
  */
-#include "bench.h"
 #include "disk_load.h"
 
 #include <errno.h>
@@ -82,9 +81,9 @@ static unsigned int turn(struct peer *p, bool write)
 	return n;
 }
 
-double disk_peer(void *arg)
+struct figure disk_uring(void *arg)
 {
-	struct disk_load *load = arg;
+	const struct disk_load *load = arg;
 	struct peer p;
 	uint64_t start, end, cpu, done = 0;
 	unsigned int i;
@@ -101,7 +100,9 @@ double disk_peer(void *arg)
 		end = now_ns();
 	} while (end - start < load->duration);
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	load->peer_cpu = (double)cpu / (double)done;
 	close_peer(&p);
-	return (double)done * 1e9 / (double)(end - start);
+	return (struct figure){
+		.value = (double)done * 1e9 / (double)(end - start),
+		.cpu = (double)cpu / (double)done,
+	};
 }
