@@ -505,6 +505,43 @@ START_TEST(random_traffic)
 }
 END_TEST
 
+/* What a device sends, as the uplink does: each frame is sent or has its reason. */
+START_TEST(frames_of_a_device)
+{
+	struct port *port = &a->port->port;
+	struct port_frame frame = {.data = sent, .len = 100};
+
+	lan_frame(sent, a, b, 100, ++seq);
+	port->ops->send(port, &frame, 1);
+	expect(b, 100);
+	ck_assert_uint_eq(port->stats.sent, 1);
+	/* no Ethernet header; segments that its headers know nothing of */
+	frame.len = 13;
+	port->ops->send(port, &frame, 1);
+	frame.len = 100;
+	frame.off.csum_needed = true;
+	frame.off.gso = PORT_GSO_TCPV4;
+	frame.off.gso_size = 50;
+	frame.off.csum_start = 34;
+	frame.off.csum_offset = 16;
+	port->ops->send(port, &frame, 1);
+	ck_assert_uint_eq(port->stats.drop_refused, 2);
+	/* b's worker does not come to it */
+	memset(&frame.off, 0, sizeof(frame.off));
+	for (unsigned int i = 0; i < 2 * MAIL_SLOTS; i++)
+		port->ops->send(port, &frame, 1);
+	ck_assert_uint_ge(port->stats.drop_full, MAIL_SLOTS);
+	ck_assert_uint_eq(port->stats.sent + port->stats.drop_full,
+			  1 + 2 * MAIL_SLOTS);
+	while (port->stats.sent > 1) {
+		expect(b, 100);
+		port->stats.sent--;
+	}
+	lan_expect_none(&lan, b);
+	ck_assert_uint_eq(port->stats.drop_refused, 2);
+}
+END_TEST
+
 Suite *switch_suite(void)
 {
 	Suite *s = suite_create("switch");
@@ -521,6 +558,7 @@ Suite *switch_suite(void)
 	tcase_add_test(tc, receiver_takes_no_tags);
 	tcase_add_test(tc, fixed_without_an_entry);
 	tcase_add_test(tc, rate_holds_on_a_switch);
+	tcase_add_test(tc, frames_of_a_device);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("long");
 	tcase_add_checked_fixture(tc, three, teardown);
