@@ -232,7 +232,8 @@ lab-tree: all $(BAD_PEERS)
 	@install -d build/guest/usr/sbin
 	@$(CC) -O2 $(WARN) -static tests/xen/guest/xdp.c -o build/guest/usr/sbin/xdp
 	@$(CC) -O2 $(WARN) -D_GNU_SOURCE -static tests/xen/powercut.c -o build/guest/usr/sbin/powercut
-	@install -m755 build/guest/usr/sbin/powercut build/dom0$(SBIN)/
+	@$(CC) -O2 $(WARN) -D_GNU_SOURCE -static tests/xen/sendback.c -o build/guest/usr/sbin/sendback
+	@install -m755 build/guest/usr/sbin/powercut build/guest/usr/sbin/sendback build/dom0$(SBIN)/
 	@$(CC) -O2 $(WARN) -D_GNU_SOURCE tests/xen/soft_reset.c -lxenctrl -lxenstore -o build/dom0$(SBIN)/soft-reset
 
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
