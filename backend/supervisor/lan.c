@@ -276,6 +276,9 @@ void lan_answered(struct lan_port *port, const struct ipc_reply *reply)
 	struct lan_link *link = port->asking;
 	unsigned int side = link && link->end[1] == port;
 
+	/* On no switch: nobody has asked. */
+	if (!port->lan)
+		return;
 	if (reply->error == -ENODEV) {
 		/* Not the worker of this device, after all. */
 		guest_drop_device(port->dev);
