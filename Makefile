@@ -49,6 +49,7 @@ SIM_SRC	   := $(wildcard tests/sim/*.c) tests/unit/model_disk.c
 BENCH_SRC  := $(wildcard tests/bench/*.c)
 FUZZ	   := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 FUZZ_SRC   := $(wildcard tests/fuzz/common/*.c)
+STATES_SRC := $(wildcard tests/fuzz/states/*.c)
 WORKER_SRC := backend/worker/main.c
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -78,7 +79,7 @@ $(B)/unit: $(call obj,$(UNIT_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring
 # Tests of the supervisor start it and its workers, from beside themselves.
 $(B)/unit: | $(PROGRAMS)
 # Who changes an interface hears of it here, and not when somebody fuzzes.
-$(B)/unit: | $(call obj,$(FUZZ_SRC) $(FUZZ:%=tests/fuzz/%.c))
+$(B)/unit: | $(call obj,$(FUZZ_SRC) $(STATES_SRC) $(FUZZ:%=tests/fuzz/%.c))
 $(B)/unit: LDLIBS += $(shell pkg-config --libs check 2>/dev/null)
 $(B)/sim: $(call obj,$(SIM_SRC)) $(B)/front.a $(B)/back.a $(B)/ring.a
 $(B)/sim: LDLIBS += -Wl,--wrap=epoll_wait,--wrap=clock_gettime
@@ -89,8 +90,10 @@ $(PROGRAMS) $(B)/unit $(B)/sim $(B)/bench:
 # The supervisor's parts as a library, to be tested and fuzzed.
 $(B)/sup.a: $(call obj,$(filter-out %/main.c,$(SUP_SRC)))
 FUZZERS := $(FUZZ:%=$(B)/fuzz-%)
+# What it plays takes the place of parts of the libraries.
+$(B)/fuzz-states: $(call obj,$(STATES_SRC))
 $(FUZZERS): $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(call obj,$(FUZZ_SRC)) $(B)/sup.a $(B)/front.a $(B)/back.a $(B)/ring.a
-	$(CC) $(OUR_LD) -fsanitize=fuzzer $(LDFLAGS) $^ $(PKG_LD) $(LDLIBS) -o $@
+	$(CC) $(OUR_LD) -fsanitize=fuzzer $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(PKG_LD) $(LDLIBS) -o $@
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
