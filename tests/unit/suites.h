@@ -69,6 +69,7 @@
 	X(supervisor_store)                                                    \
 	X(supervisor_renew)                                                    \
 	X(many_guests)                                                         \
+	X(hostile_tenth)                                                       \
 	X(tool)
 
 #define XPV_SUITE_DECL(name) Suite *name##_suite(void);
