@@ -18,6 +18,8 @@ static const struct option {
 	/* The loop, and those of disks that are driven by threads. */
 	{"threads", offsetof(struct worker_options, threads), 16, 32768},
 	{"cpu-weight", offsetof(struct worker_options, cpu_weight), 1, 10000},
+	/* Longer than any wake takes, and no turn to be seen by a human. */
+	{"poll", offsetof(struct worker_options, poll), 0, 1000},
 	{"cpu", offsetof(struct worker_options, cpu), 1, 100000},
 };
 #define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -40,7 +42,7 @@ int worker_options_set(struct worker_options *o, const char *key,
 	if (opt == options + NR_OPTIONS) {
 		reason_set(why,
 			   "unknown key \"%.32s\": expected one of memory, "
-			   "threads, cpu-weight, cpu",
+			   "threads, poll, cpu-weight, cpu",
 			   key);
 		return -EINVAL;
 	}

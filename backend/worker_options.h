@@ -11,6 +11,7 @@ struct worker_options {
 	uint32_t memory; /* MiB, with the page cache that it fills */
 	uint32_t threads;
 	uint32_t cpu_weight; /* beside others; 0: what all have */
+	uint32_t poll; /* us that it looks on before it sleeps; 0: none */
 	uint32_t cpu; /* percent of one processor; 0: as many as there are */
 };
 

@@ -130,7 +130,7 @@ static int spawn(const struct supervisor *sv, char *const argv[],
 int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 		  struct process *p)
 {
-	char domid_text[16], control[16], uid[16];
+	char domid_text[16], control[16], poll[16], uid[16];
 	char *argv[] = {"xpv-worker",
 			"--domid",
 			domid_text,
@@ -138,6 +138,8 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 			control,
 			"--hyper",
 			(char *)sv->hyper_spec,
+			"--poll",
+			poll,
 			sv->sandbox ? "--sandbox" : NULL,
 			uid,
 			NULL};
@@ -149,6 +151,7 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 		return err;
 	snprintf(domid_text, sizeof(domid_text), "%u", domid);
 	snprintf(control, sizeof(control), "%d", FD_CONTROL);
+	snprintf(poll, sizeof(poll), "%u", sv->config.worker.poll);
 	snprintf(uid, sizeof(uid), "%u", SANDBOX_UID_BASE + domid);
 	err = spawn(sv, argv, sock, &p->pid);
 	close(sock[1]);

@@ -4,6 +4,7 @@
  *
  *	run every work -> found something? -> look at the descriptors, go round
  *	               -> nothing? -> arm every work -> nothing yet? -> sleep
+ * A loop that polls goes round for some time before it arms anything.
  *
  * Events of the guest do nothing but wake us: rings are looked at by run().
  */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "hyper/hyper.h"
+#include "window.h"
 
 /* Descriptors served in one turn; the rest come in the next one. */
 #define TURN_SOURCES 32
@@ -34,6 +36,8 @@
  * guest that was wronged.
  */
 #define IDLE_EVENTS 64
+/* While it polls, descriptors are looked at this often: a system call each. */
+#define LOOK_NS	    10000u
 #define DEAF_MIN_MS 1
 #define DEAF_MAX_MS 16
 
@@ -52,6 +56,8 @@ struct loop {
 	TAILQ_HEAD(, loop_work) works;
 	struct loop_work *next_work; /* of the walk in progress */
 	LIST_HEAD(, loop_timer) timers; /* few, and in no order */
+	struct window window;
+	uint64_t looked; /* at descriptors, if it polls: when */
 	/* The descriptors of the turn in progress: loop_del() blanks them. */
 	struct epoll_event events[TURN_SOURCES];
 	int nr_events;
@@ -267,17 +273,16 @@ static void serve_timers(struct loop *loop)
 	} while (true);
 }
 
-int loop_turn(struct loop *loop, bool may_sleep)
+static uint64_t now_ns(void)
 {
-	bool found = run_works(loop);
-	int timeout = 0;
+	struct timespec ts;
 
-	if (loop->stop)
-		return 0;
-	if (found)
-		work_found(loop);
-	else if (may_sleep && !arm_works(loop))
-		timeout = until_timer(loop);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static int look(struct loop *loop, int timeout)
+{
 	loop->nr_events =
 		epoll_wait(loop->epoll, loop->events, TURN_SOURCES, timeout);
 	if (loop->nr_events < 0) {
@@ -287,6 +292,49 @@ int loop_turn(struct loop *loop, bool may_sleep)
 	serve_sources(loop);
 	serve_timers(loop);
 	return loop->error;
+}
+
+static int look_and_sleep(struct loop *loop)
+{
+	return look(loop, arm_works(loop) ? 0 : until_timer(loop));
+}
+
+/* The end of a turn that may sleep, in a loop that polls. */
+static int poll_or_sleep(struct loop *loop, bool found)
+{
+	uint64_t now = now_ns();
+	int err;
+
+	if (!window_open(&loop->window, found, now)) {
+		err = look_and_sleep(loop);
+		loop->looked = now_ns();
+		window_slept(&loop->window, loop->looked);
+		return err;
+	}
+	if (now - loop->looked < LOOK_NS)
+		return 0;
+	loop->looked = now;
+	return look(loop, 0);
+}
+
+int loop_turn(struct loop *loop, bool may_sleep)
+{
+	bool found = run_works(loop);
+
+	if (loop->stop)
+		return 0;
+	if (found)
+		work_found(loop);
+	if (may_sleep && loop->window.max)
+		return poll_or_sleep(loop, found);
+	if (may_sleep && !found)
+		return look_and_sleep(loop);
+	return look(loop, 0);
+}
+
+void loop_poll(struct loop *loop, uint32_t us)
+{
+	loop->window = (struct window){.max = us * 1000ull};
 }
 
 int loop_run(struct loop *loop)

@@ -70,6 +70,12 @@ struct hyper *loop_hyper(struct loop *loop);
 
 /* Serve until loop_stop(). 0, or -errno of epoll or of the event channels. */
 int loop_run(struct loop *loop);
+/*
+ * Look on for at most @us before sleeping, as window.h has it; 0, as it is at
+ * first: never. A loop that does so looks at its rings in every turn, and at
+ * its descriptors and timers only now and then.
+ */
+void loop_poll(struct loop *loop, uint32_t us);
 /* One turn, sleeping only if @may_sleep and nothing is to do: for tests. */
 int loop_turn(struct loop *loop, bool may_sleep);
 void loop_stop(struct loop *loop);

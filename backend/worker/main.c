@@ -24,6 +24,7 @@ struct args {
 	long domid;
 	long control;
 	long sandbox; /* uid; -1: no walls */
+	long poll; /* us */
 	const char *hyper;
 };
 
@@ -31,7 +32,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: xpv-worker --domid N --control FD [--hyper SPEC]\n"
-		"                  [--sandbox UID]\n");
+		"                  [--poll MICROSECONDS] [--sandbox UID]\n");
 	return EXIT_USAGE;
 }
 
@@ -54,6 +55,7 @@ static int parse(int argc, char **argv, struct args *args)
 		{"domid", required_argument, NULL, 'd'},
 		{"control", required_argument, NULL, 'c'},
 		{"hyper", required_argument, NULL, 'h'},
+		{"poll", required_argument, NULL, 'p'},
 		{"sandbox", required_argument, NULL, 's'},
 		{NULL, 0, NULL, 0},
 	};
@@ -66,12 +68,16 @@ static int parse(int argc, char **argv, struct args *args)
 			args->control = number(optarg, 1 << 20);
 		else if (opt == 'h')
 			args->hyper = optarg;
+		else if (opt == 'p')
+			args->poll = number(optarg, 1000000);
 		else if (opt != 's' ||
 			 (args->sandbox = number(optarg, INT32_MAX)) <= 0)
 			return -1;
 	}
-	return optind == argc && args->domid >= 0 && args->control >= 0 ? 0
-									: -1;
+	return optind == argc && args->domid >= 0 && args->control >= 0 &&
+			       args->poll >= 0
+		       ? 0
+		       : -1;
 }
 
 static void terminate(struct loop_source *src, uint32_t events)
@@ -158,6 +164,7 @@ int main(int argc, char **argv)
 		err = worker_init(&w, (uint16_t)args.domid, hyper,
 				  (int)args.control);
 	if (!err) {
+		loop_poll(w.loop, (uint32_t)args.poll);
 		err = serve(&w);
 		worker_fini(&w);
 	}

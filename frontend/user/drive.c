@@ -17,15 +17,16 @@
 #define ANSWER_MS 20000
 
 static void run_worker(const char *program, const char *hyper_spec,
-		       uint16_t domid, int control)
+		       uint16_t domid, int control, unsigned int poll_us)
 {
-	char domid_arg[16], control_arg[16];
+	char domid_arg[16], control_arg[16], poll_arg[16];
 
 	snprintf(domid_arg, sizeof(domid_arg), "%u", domid);
 	snprintf(control_arg, sizeof(control_arg), "%d", control);
+	snprintf(poll_arg, sizeof(poll_arg), "%u", poll_us);
 	fcntl(control, F_SETFD, 0);
 	execl(program, program, "--domid", domid_arg, "--control", control_arg,
-	      "--hyper", hyper_spec, (char *)NULL);
+	      "--hyper", hyper_spec, "--poll", poll_arg, (char *)NULL);
 	perror(program);
 	_exit(127);
 }
@@ -45,7 +46,7 @@ static int start(struct drive *d, const char *program, const char *hyper_spec,
 		return err;
 	}
 	if (!d->pid)
-		run_worker(program, hyper_spec, domid, sock[1]);
+		run_worker(program, hyper_spec, domid, sock[1], d->poll_us);
 	close(sock[1]);
 	d->control = sock[0];
 	return 0;
@@ -54,9 +55,17 @@ static int start(struct drive *d, const char *program, const char *hyper_spec,
 int drive_start(struct drive *d, const char *program, const char *hyper_spec,
 		uint16_t domid)
 {
+	return drive_start_polling(d, program, hyper_spec, domid, 0);
+}
+
+int drive_start_polling(struct drive *d, const char *program,
+			const char *hyper_spec, uint16_t domid,
+			unsigned int poll_us)
+{
 	int err = 0;
 
 	memset(d, 0, sizeof(*d));
+	d->poll_us = poll_us;
 	d->legacy = memfd_create("legacy", MFD_CLOEXEC);
 	if (d->legacy < 0 ||
 	    ftruncate(d->legacy, sizeof(struct ipc_vbd_legacy)))

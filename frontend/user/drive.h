@@ -15,6 +15,7 @@ struct userblk;
 struct drive {
 	int control;
 	pid_t pid; /* 0: not a process of ours */
+	unsigned int poll_us;
 	/*
 	 * Of the one device, for the next worker: a file as long as a struct
 	 * ipc_vbd_legacy, which a struct vif_legacy of 4 queues is not. 0: none.
@@ -31,6 +32,10 @@ struct drive {
 /* Start @program (an xpv-worker) for @domid. 0 or -errno. */
 int drive_start(struct drive *d, const char *program, const char *hyper_spec,
 		uint16_t domid);
+/* The same, of one that looks on for so long before it sleeps. */
+int drive_start_polling(struct drive *d, const char *program,
+			const char *hyper_spec, uint16_t domid,
+			unsigned int poll_us);
 /*
  * Kill it and start another one, to which what it had is to be attached and
  * connected anew. 0 or -errno.

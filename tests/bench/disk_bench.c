@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Windows of the storage daemon that suit it best, us. */
-#define QEMU_POLL  200u
-#define QEMU_SLEEP 0u
+/* How long either side polls before it sleeps, us. */
+#define POLL  200u
+#define SLEEP 0u
 
 /* @peer NULL: there is none to be had. */
 static void against(const char *what, struct disk_load *load,
@@ -50,11 +50,11 @@ static void whole_disks(struct disk_load *load, int file)
 		printf("  %s is not here; Debian: qemu-system-common\n",
 		       options.qemu);
 	load->fd = -1;
-	disk_qemu_start(load->fd, QEMU_POLL);
+	disk_qemu_start(load->fd, POLL);
 	depths("null", load, QEMU_NAME, peer);
 	disk_qemu_stop();
 	load->fd = file;
-	disk_qemu_start(load->fd, QEMU_POLL);
+	disk_qemu_start(load->fd, POLL);
 	depths("page cache", load, QEMU_NAME, peer);
 	load->write = true;
 	depths("page cache", load, QEMU_NAME, peer);
@@ -135,7 +135,7 @@ static void paced(struct disk_load load)
 	load.fd = -1;
 	load.depth = DISK_DEPTH;
 	load.interval = 1000000000 / 20000;
-	disk_qemu_start(load.fd, QEMU_SLEEP);
+	disk_qemu_start(load.fd, SLEEP);
 	contest(&c);
 	disk_qemu_stop();
 }
@@ -149,10 +149,12 @@ void bench_disk(void)
 	int file = make_disk_file(options.dir);
 	int memory = make_disk_file("/dev/shm");
 
-	disk_ours_start();
+	disk_ours_start(POLL);
 	whole_disks(&load, file);
 	below_disks(&load, file, memory);
+	disk_ours_stop();
 	report_title("disk, little to do");
+	disk_ours_start(SLEEP);
 	asleep(load);
 	paced(load);
 	disk_ours_stop();

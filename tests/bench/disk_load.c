@@ -74,6 +74,10 @@ static double latency_at(const struct latencies *l, double q)
 
 /* ---- the load ---- */
 
+/* Who has not answered by then never will: ns, and how often to look. */
+#define PATIENCE     10000000000u
+#define SPINS_A_LOOK 65536u
+
 uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -124,9 +128,14 @@ static void receive(struct run *r)
 {
 	unsigned int slots[DISK_DEPTH], n, i;
 	const struct disk_client *c = r->client;
+	uint32_t spins = 0;
 
-	while (!(n = c->reap(c->to, slots, DISK_DEPTH)) && !r->load->interval)
+	while (!(n = c->reap(c->to, slots, DISK_DEPTH)) && !r->load->interval) {
 		relax();
+		if (!(++spins % SPINS_A_LOOK) && now_ns() - r->now > PATIENCE)
+			die("%s: %u requests are not answered", c->name,
+			    r->load->depth - r->nr_idle);
+	}
 	r->now = now_ns();
 	for (i = 0; i < n; i++) {
 		latency_add(&r->latencies, r->now - r->since[slots[i]]);

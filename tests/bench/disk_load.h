@@ -32,6 +32,7 @@ struct disk_load {
 
 /* How requests get to whoever serves them; a slot has one at a time. */
 struct disk_client {
+	const char *name;
 	void (*submit)(void *to, unsigned int slot, bool write,
 		       uint64_t offset);
 	void (*push)(void *to);
@@ -51,8 +52,8 @@ int make_disk_file(const char *dir);
 
 /* ---- the sides: the argument of each is a load ---- */
 
-/* disk_ours.c: an xpv-worker, until it is stopped. */
-void disk_ours_start(void);
+/* disk_ours.c: an xpv-worker that polls for so long, until it is stopped. */
+void disk_ours_start(unsigned int poll_us);
 void disk_ours_stop(void);
 struct figure disk_ours(void *arg);
 

@@ -5,6 +5,9 @@
  */
 #include "disk_load.h"
 
+#include <signal.h>
+#include <stdlib.h>
+
 #include "frontend/user/drive.h"
 #include "frontend/user/userblk.h"
 
@@ -19,7 +22,14 @@ static struct {
 	bool asleep;
 } lab;
 
-void disk_ours_start(void)
+/* Who dies leaves no worker behind, which would serve on. */
+static void end_worker(void)
+{
+	if (lab.drive.pid > 0)
+		kill(lab.drive.pid, SIGKILL);
+}
+
+void disk_ours_start(unsigned int poll_us)
 {
 	struct userblk_config c = {.data_pages = DISK_DEPTH};
 	char spec[256];
@@ -31,9 +41,11 @@ void disk_ours_start(void)
 	hyper_local_spec(lab.machine, GUEST, spec, sizeof(spec));
 	lab.guest = hyper_open(spec, HYPER_SHARE | HYPER_EVTCHN);
 	hyper_local_spec(lab.machine, 0, spec, sizeof(spec));
-	err = drive_start(&lab.drive, options.worker, spec, GUEST);
+	err = drive_start_polling(&lab.drive, options.worker, spec, GUEST,
+				  poll_us);
 	if (!lab.guest || err)
 		die("no worker");
+	atexit(end_worker);
 	pin_process(lab.drive.pid, 1);
 	lab.fe = userblk_new(lab.guest, &c);
 	if (!lab.fe)
@@ -114,7 +126,8 @@ static unsigned int reap(void *to, unsigned int *slots, unsigned int max)
 
 struct figure disk_ours(void *arg)
 {
-	const struct disk_client client = {.submit = submit,
+	const struct disk_client client = {.name = options.worker,
+					   .submit = submit,
 					   .push = push,
 					   .reap = reap,
 					   .to = lab.fe,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -106,6 +107,7 @@ void disk_qemu_start(int fd, unsigned int poll_us)
 	if (!qemu.pid) {
 		/* Before there are threads, which inherit it. */
 		pin_thread(1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_qemu(listener, fd, poll_us);
 	}
 	sock = connect_to(&at, len);
@@ -142,7 +144,8 @@ static unsigned int reap(void *to, unsigned int *slots, unsigned int max)
 
 struct figure disk_qemu(void *arg)
 {
-	const struct disk_client client = {.submit = submit,
+	const struct disk_client client = {.name = options.qemu,
+					   .submit = submit,
 					   .push = push,
 					   .reap = reap,
 					   .to = qemu.client,

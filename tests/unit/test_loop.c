@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backend/worker/loop.h"
+#include "backend/worker/window.h"
 
 /* More than the loop lets pass in a row. */
 #define STORM 200u
@@ -145,6 +146,53 @@ START_TEST(storm_is_throttled)
 }
 END_TEST
 
+START_TEST(window_follows_the_guest)
+{
+	struct window w = {.max = 50};
+
+	/* It comes 40 after it was served: that would have been seen. */
+	ck_assert(window_open(&w, true, 1000));
+	ck_assert(!window_open(&w, false, 1000));
+	window_slept(&w, 1040);
+	ck_assert(window_open(&w, true, 1041));
+	ck_assert(window_open(&w, false, 1100));
+	ck_assert(window_open(&w, false, 1149));
+	/* Seen: it counts anew. */
+	ck_assert(window_open(&w, true, 1149));
+	ck_assert(window_open(&w, false, 1150));
+	ck_assert(window_open(&w, false, 1199));
+	ck_assert(!window_open(&w, false, 1200));
+	/* 50 after: that would not. */
+	window_slept(&w, 1200);
+	ck_assert(window_open(&w, true, 1201));
+	ck_assert(!window_open(&w, false, 1300));
+}
+END_TEST
+
+START_TEST(loop_polls_and_hears)
+{
+	unsigned int n, before;
+
+	loop_poll(t.loop, UINT32_MAX);
+	notify();
+	turn(true); /* sleeps, shortly */
+	/* Nothing happens, and nobody sleeps. */
+	for (n = 0; n < 1000; n++)
+		turn(true);
+	notify();
+	before = t.events;
+	while (t.events == before)
+		turn(true);
+	/* It works without a pause, and hears nevertheless. */
+	notify();
+	before = t.events;
+	while (t.events == before) {
+		t.todo = 1;
+		turn(true);
+	}
+}
+END_TEST
+
 Suite *loop_suite(void)
 {
 	Suite *s = suite_create("loop");
@@ -154,6 +202,11 @@ Suite *loop_suite(void)
 	tcase_add_test(tc, calls_for_work_are_heard);
 	tcase_add_test(tc, call_in_a_storm_is_late_not_lost);
 	tcase_add_test(tc, storm_is_throttled);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("poll");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, window_follows_the_guest);
+	tcase_add_test(tc, loop_polls_and_hears);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -218,7 +218,8 @@ START_TEST(worker)
 	static const char *const bad_values[] = {
 		"memory = 63",	  "memory = 1048577", "memory = 1G",
 		"memory =",	  "threads = 15",     "cpu = 0",
-		"cpu-weight = 0", "cpu-weight = -1",  "cpus = 1",
+		"cpu-weight = 0", "cpu-weight = -1",  "poll = 1001",
+		"cpus = 1",
 	};
 	struct config c;
 	char text[64];
@@ -226,14 +227,17 @@ START_TEST(worker)
 	ck_assert_int_eq(config_read("/nowhere/xpvd.conf", &c, &why), 0);
 	ck_assert_uint_eq(c.worker.memory, 1024);
 	ck_assert_uint_eq(c.worker.cpu, 0);
+	ck_assert_uint_eq(c.worker.poll, 0);
 	ck_assert_int_eq(read_config("[worker]\nmemory = 256\nthreads = 16\n"
-				     "cpu-weight = 200\ncpu = 150\n",
+				     "cpu-weight = 200\ncpu = 150\n"
+				     "poll = 50\n",
 				     &c),
 			 0);
 	ck_assert_uint_eq(c.worker.memory, 256);
 	ck_assert_uint_eq(c.worker.threads, 16);
 	ck_assert_uint_eq(c.worker.cpu_weight, 200);
 	ck_assert_uint_eq(c.worker.cpu, 150);
+	ck_assert_uint_eq(c.worker.poll, 50);
 	for (size_t i = 0; i < sizeof(bad_values) / sizeof(*bad_values); i++) {
 		snprintf(text, sizeof(text), "[worker]\n%s\n", bad_values[i]);
 		ck_assert_int_eq(read_config(text, &c), -EINVAL);
