@@ -61,6 +61,26 @@ tcp_from_guest() {
 	assert_equal "$(sha256sum <"$WORK/got")" "$(guest_run "$1" 'sha256sum </tmp/payload')" "what dom0 got"
 }
 
+# stream_begin FROM TO ADDRESS PORT: guest FROM sends to guest TO, now and then a chunk, until stream_end FROM TO PORT
+stream_begin() {
+	guest_must "$2" "(socat -u TCP-LISTEN:$4,reuseaddr OPEN:/tmp/in.$4,creat,trunc; touch /tmp/in.$4.done) >/dev/null 2>&1 &"
+	guest_must "$1" "(while ! test -e /tmp/out.$4.stop; do head -c 20000 /dev/urandom | tee -a /tmp/out.$4; sleep 0.2; done |
+		socat -u - TCP:$3:$4,retry=10) >/dev/null 2>&1 &"
+}
+
+# stream_moves TO PORT: bytes arrive there, more than when it was asked
+stream_moves() {
+	local -i was
+	was=$(guest_run "$1" "stat -c %s /tmp/in.$2")
+	wait_until 60 guest_run "$1" "[ \$(stat -c %s /tmp/in.$2) -gt $was ]" || fail "guest $1 gets no more than $was bytes at port $2"
+}
+
+stream_end() {
+	guest_must "$1" "touch /tmp/out.$3.stop"
+	wait_until 60 guest_run "$2" "test -e /tmp/in.$3.done" || fail "the stream from guest $1 to guest $2 does not end"
+	assert_equal "$(guest_run "$2" "sha256sum </tmp/in.$3")" "$(guest_run "$1" "sha256sum </tmp/out.$3")" "what guest $2 got from guest $1"
+}
+
 ping_guest() { # ADDRESS [PING-OPTION...]
 	local address=$1
 	shift

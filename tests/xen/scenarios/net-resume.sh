@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # A guest is saved and restored while TCP runs both ways, and finds a backend with another number of queues: each byte
-# arrives. Then once more in silence: its neighbours hear where it is now.
+# arrives. Then once more in silence: its neighbours hear where it is now. lan=1: its device is on a switch of ours, with
+# that of a guest that stays and exchanges streams with it, too.
 # timeout: 400
 
 moves=60	# chunks of a stream
@@ -22,7 +23,9 @@ feed="for i in \$(seq $moves); do head -c $chunk /dev/urandom >/tmp/chunk; cat /
 
 make_bridge xenbr0 192.168.77.1/24
 offer_queues 4
-guest_create a --vcpus 4 --mem 256 --vif "bridge=xenbr0,mac=00:16:3e:00:77:09"
+# shellcheck disable=SC2154
+on=${lan:+script=vif-xpv,}bridge=xenbr0
+guest_create a --vcpus 4 --mem 256 --vif "$on,mac=00:16:3e:00:77:09"
 guest_address a eth0 192.168.77.2/24
 guest_ping a 192.168.77.1
 # shellcheck disable=SC2154
@@ -35,8 +38,22 @@ nap 1
 guest_must a "(eval '$feed' 2>/tmp/out | socat -u - TCP:192.168.77.1:5001; touch /tmp/out.done) >/dev/null 2>&1 &"
 (eval "${feed//\/tmp\/chunk/$WORK/chunk}" 2>"$WORK/out" | timeout 300 socat -u - TCP:192.168.77.2:5000) &
 sender=$!
+if [[ -n $lan ]]; then
+	guest_create b --vif "$on,mac=00:16:3e:00:77:0a"
+	guest_address b eth0 192.168.77.3/24
+	stream_begin a b 192.168.77.3 5002
+	stream_begin b a 192.168.77.2 5003
+	stream_moves b 5002
+	stream_moves a 5003
+fi
 nap 4
 move offer_queues 2
+if [[ -n $lan ]]; then
+	stream_moves b 5002
+	stream_moves a 5003
+	stream_end a b 5002
+	stream_end b a 5003
+fi
 [[ $back != stock ]] || assert_equal "$(queues_of_guest)" 2 "queues after the move"
 wait $receiver || fail "dom0: receiver gave $?"
 wait $sender || fail "dom0: sender gave $?"
@@ -67,4 +84,5 @@ if [[ $front = ours ]]; then
 	tcp_to_guest a 192.168.77.2 2
 	tcp_from_guest a 192.168.77.1 2
 fi
+[[ -z $lan ]] || guest_shutdown b
 guest_shutdown a
