@@ -49,6 +49,7 @@
 	X(switch_bad)                                                          \
 	X(switch_queues)                                                       \
 	X(lan)                                                                 \
+	X(lan_uplink)                                                          \
 	X(lan_ports)                                                           \
 	X(net_soak)                                                            \
 	X(hyper_grant)                                                         \
