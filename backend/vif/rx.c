@@ -397,6 +397,7 @@ void vif_rx_drain(struct vif_queue *q)
 		if (!got)
 			break;
 	}
+	q->counter[VIF_RX_DRAINED] += b->nr;
 	port_batch_reset(b);
 }
 
