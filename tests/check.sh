@@ -119,7 +119,7 @@ TSAN_SUITES=(ring storage)
 part_sim() {
 	step sim simulate build/sim || return
 	step sim-asan simulate build/asan/sim 1 2 3 4 5
-	step sim-same cmp <(head -n 5 "$LOGS/build-sim.out") "$LOGS/build-asan-sim.out"
+	step sim-same cmp <(head -n 10 "$LOGS/build-sim.out") "$LOGS/build-asan-sim.out"
 }
 simulate() {
 	local out

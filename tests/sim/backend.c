@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A worker with a disk: its lives, one after the other, and their ends. */
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -67,8 +66,6 @@ static void end_worker(void)
 /* The ring and the disk are as the dead one left them. */
 static void replace_worker(void)
 {
-	sim.deaths++;
-	sim_note(sim.deaths);
 	/* Nobody goes on before what was under way has landed. */
 	model_disk_orphan(sim.disk);
 	end_worker();
@@ -129,31 +126,7 @@ void backend_disconnect(void)
 	}
 }
 
-static bool is_awake(void)
-{
-	struct pollfd events = {
-		.fd = sim.back->ops->evtchn_fd(sim.back),
-		.events = POLLIN,
-	};
-
-	if (sim.asleep && sim.now_usec < sim.wakes_usec &&
-	    poll(&events, 1, 0) == 0)
-		return false;
-	sim.asleep = false;
-	return true;
-}
-
 void backend_turn(void)
 {
-	if (!is_awake())
-		return;
-	if (setjmp(sim.death)) {
-		sim.in_turn = false;
-		replace_worker();
-		return;
-	}
-	sim.in_turn = true;
-	SIM_MUST(!loop_turn(sim.worker.loop, true));
-	sim.in_turn = false;
-	sim.sleeps += sim.asleep;
+	turn_of_worker(replace_worker);
 }

@@ -21,8 +21,7 @@ static _Thread_local bool simulated;
 static const struct hyper_ops *real;
 static struct hyper_ops faulty;
 
-/* The worker leaves its own code: it may be for ever. */
-static void may_die(void)
+void faults_may_die(void)
 {
 	if (!sim.in_turn || !sim.dies_in || --sim.dies_in)
 		return;
@@ -42,14 +41,14 @@ static void *faulty_map(struct hyper *h, uint16_t domid, const uint32_t *grefs,
 {
 	void *addr;
 
-	may_die();
+	faults_may_die();
 	/* Rings are mapped while there is no turn, and always can be. */
 	if (sim.in_turn && fails(50)) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	addr = real->map(h, domid, grefs, n, prot);
-	may_die();
+	faults_may_die();
 	return addr;
 }
 
@@ -59,7 +58,7 @@ static int faulty_copy(struct hyper *h, struct hyper_copy *ops, unsigned int n)
 	unsigned int begin = 0;
 	int err = 0;
 
-	may_die();
+	faults_may_die();
 	if (fails(2000))
 		return -ENOMEM;
 	for (unsigned int i = 0; i <= n && !err; i++) {
@@ -71,7 +70,7 @@ static int faulty_copy(struct hyper *h, struct hyper_copy *ops, unsigned int n)
 			ops[i].status = HYPER_COPY_ERROR;
 		begin = i + 1;
 	}
-	may_die();
+	faults_may_die();
 	return err;
 }
 
@@ -79,9 +78,9 @@ static int faulty_notify(struct hyper *h, uint32_t port)
 {
 	int err;
 
-	may_die();
+	faults_may_die();
 	err = real->evtchn_notify(h, port);
-	may_die();
+	faults_may_die();
 	return err;
 }
 
@@ -123,7 +122,7 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int max, int ms)
 
 	if (!simulated)
 		return __real_epoll_wait(epfd, events, max, ms);
-	may_die();
+	faults_may_die();
 	n = __real_epoll_wait(epfd, events, max, 0);
 	sim.asleep = !n && ms;
 	sim.wakes_usec =

@@ -34,8 +34,9 @@ void sim_note(uint64_t what)
 
 _Noreturn void sim_fail(const char *file, int line, const char *what)
 {
-	fprintf(stderr, "sim: seed %" PRIu64 ", step %" PRIu64 ": %s:%d: %s\n",
-		sim.seed, sim.step, file, line, what);
+	fprintf(stderr,
+		"sim: seed %" PRIu64 ", %s, step %" PRIu64 ": %s:%d: %s\n",
+		sim.seed, sim.scene->name, sim.step, file, line, what);
 	_exit(1);
 }
 
@@ -56,27 +57,26 @@ static void step(void)
 	unsigned int what = sim_chance(1000);
 
 	if (what < 400)
-		guest_act();
+		sim.scene->guest_acts();
 	else if (what < 960)
-		backend_turn();
+		sim.scene->worker_turns();
 	else if (what < 990)
 		sim.now_usec += sim_chance(20000);
 	else if (what < 995 && !sim.dies_in)
 		sim.dies_in = 1 + sim_chance(20);
 	else if (what < 996)
-		sim.now_usec += 90000000; /* all timers of an idle disk */
+		sim.now_usec += 90000000; /* all timers of an idle device */
 	else if (what < 999)
-		guest_cut_power();
+		sim.scene->strikes();
 	else if (!sim_chance(4))
-		guest_reconnect();
+		sim.scene->reconnects();
 	sim_note(what);
 }
 
-static void run(uint64_t seed, uint64_t steps)
+static void play(const struct scene *scene, uint64_t seed, uint64_t steps)
 {
-	bool durable;
-
 	memset(&sim, 0, sizeof(sim));
+	sim.scene = scene;
 	sim.seed = seed;
 	sim.random = seed * 0x9e3779b97f4a7c15u + 1;
 	sim.digest = 14695981039346656037u;
@@ -85,26 +85,24 @@ static void run(uint64_t seed, uint64_t steps)
 	SIM_MUST(sim.machine);
 	SIM_MUST(!hyper_local_domain_create(sim.machine, SIM_GUEST));
 	sim.guest = open_guest();
-	sim.disk = model_disk_new((unsigned int)seed);
-	durable = sim_chance(2);
-	if (!sim_chance(3))
-		model_disk_fail(sim.disk, 100);
-	backend_start(durable ? STORAGE_CACHE_WRITETHROUGH
-			      : STORAGE_CACHE_WRITEBACK);
-	guest_start(durable);
+	scene->start();
 	for (sim.step = 0; sim.step < steps; sim.step++)
 		step();
-	guest_stop();
-	backend_stop();
-	model_disk_free(sim.disk);
+	scene->stop();
 	hyper_close(sim.guest);
 	hyper_local_destroy(sim.machine);
-	printf("seed %" PRIu64 ": %" PRIu64 " steps, %" PRIu64
+	printf("seed %" PRIu64 ", %s: %" PRIu64 " steps, %" PRIu64
 	       " requests, %" PRIu64 " with an error, %" PRIu64
 	       " connections, %" PRIu64 " workers died, %" PRIu64
 	       " sleeps, %" PRIu64 " faults; digest %016" PRIx64 "\n",
-	       seed, steps, sim.requests, sim.errors, sim.connections,
-	       sim.deaths, sim.sleeps, sim.faults, sim.digest);
+	       seed, scene->name, steps, sim.requests, sim.errors,
+	       sim.connections, sim.deaths, sim.sleeps, sim.faults, sim.digest);
+}
+
+static void run(uint64_t seed, uint64_t steps)
+{
+	play(&disk_scene, seed, steps);
+	play(&net_scene, seed, steps);
 }
 
 /* A decimal number, and nothing else. */
