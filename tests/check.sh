@@ -146,7 +146,7 @@ part_bench() { step bench bench_smoke; }
 # not how fast, but that every case runs and the file can be read; and that what is counted is: a page is a copy
 bench_smoke() {
 	build/bench --quick --json "$LOGS/bench.json" &&
-		jq -e 'length > 0 and all(.[]; .ours.value > 0 and .name != "" and .unit != "")' "$LOGS/bench.json" &&
+		jq -e 'length > 0 and all(.[]; .ours.value >= 0 and .name != "" and .unit != "")' "$LOGS/bench.json" &&
 		build/bench --setting persistent=0,size=32768 --requests 500 | grep -w 'copies=8.00' &&
 		build/bench --setting persistent=1,size=32768 --requests 500 | grep -w 'copies=0.00'
 }

@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 	}
 	bench_ring();
 	bench_disk();
+	bench_many();
 	printf("\nA row is the round whose ratio, ours / peer, is the "
 	       "median.\n");
 	report_write(options.json);

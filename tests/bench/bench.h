@@ -103,6 +103,7 @@ void report_write(const char *path);
 
 void bench_ring(void);
 void bench_disk(void);
+void bench_many(void);
 /* @words: settings of a disk, NAME=NUMBER,... */
 void bench_setting(char *words, uint64_t requests);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The cases of the disk: each load, and whom it is compared with. */
-#include "disk_load.h"
+#include "disk_guest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,20 @@
 /* How long either side polls before it sleeps, us. */
 #define POLL  200u
 #define SLEEP 0u
+#define FIRST 1 /* domain */
+
+static struct disk_guest guest;
+
+static struct figure disk_ours(void *arg)
+{
+	struct disk_client client = disk_guest_client(&guest);
+	struct figure f;
+
+	disk_guest_connect(&guest, arg);
+	f = disk_drive(&client, arg);
+	disk_guest_disconnect(&guest);
+	return f;
+}
 
 /* @peer NULL: there is none to be had. */
 static void against(const char *what, struct disk_load *load,
@@ -148,16 +162,20 @@ void bench_disk(void)
 	};
 	int file = make_disk_file(options.dir);
 	int memory = make_disk_file("/dev/shm");
+	struct hyper_machine *machine = hyper_local_create(NULL);
 
-	disk_ours_start(POLL);
+	if (!machine)
+		die("no local hypervisor");
+	disk_guest_start(&guest, machine, FIRST, POLL);
 	whole_disks(&load, file);
 	below_disks(&load, file, memory);
-	disk_ours_stop();
+	disk_guest_stop(&guest);
 	report_title("disk, little to do");
-	disk_ours_start(SLEEP);
+	disk_guest_start(&guest, machine, FIRST + 1, SLEEP);
 	asleep(load);
 	paced(load);
-	disk_ours_stop();
+	disk_guest_stop(&guest);
+	hyper_local_destroy(machine);
 	close(file);
 	close(memory);
 }

@@ -86,7 +86,7 @@ uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t cpu_of(int pid)
+uint64_t cpu_of(int pid)
 {
 	clockid_t clock;
 

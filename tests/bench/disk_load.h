@@ -47,15 +47,12 @@ struct figure disk_drive(const struct disk_client *client,
 			 const struct disk_load *load);
 uint64_t random_offset(void);
 uint64_t clock_ns(clockid_t clock);
+/* Processor time of a process so far, ns. */
+uint64_t cpu_of(int pid);
 /* DISK_BYTES long, in the page cache, and without a name. */
 int make_disk_file(const char *dir);
 
 /* ---- the sides: the argument of each is a load ---- */
-
-/* disk_ours.c: an xpv-worker that polls for so long, until it is stopped. */
-void disk_ours_start(unsigned int poll_us);
-void disk_ours_stop(void);
-struct figure disk_ours(void *arg);
 
 /* disk_uring.c: io_uring on the file itself */
 #define URING_NAME "raw io_uring"
@@ -72,6 +69,7 @@ struct figure disk_qemu(void *arg);
 /* disk_bare.c: what a disk cannot do without */
 #define MEMCPY_NAME  "memcpy"
 #define EVENTFD_NAME "two eventfds"
+#define ONE_NAME     "one disk"
 struct figure disk_memcpy(void *arg);
 struct figure disk_eventfd(void *arg);
 

@@ -22,6 +22,13 @@ static const struct goal goals[] = {
 	{"disk page cache read qd1", URING_NAME, AT_LEAST(0.85)},
 	{"disk memory read qd32", MEMCPY_NAME, AT_LEAST(0.92)},
 	{"disk asleep read qd1", EVENTFD_NAME, AT_MOST(1.1)},
+	{"disks: 100 idle, wake-ups", NULL, AT_MOST(0)},
+	{"disks: 10 at work", ONE_NAME, AT_LEAST(0.9)},
+	{"disks: 10 at work, worker cpu", ONE_NAME, AT_MOST(1.1)},
+	{"disks: 100 at work", ONE_NAME, AT_LEAST(0.9)},
+	{"disks: 100 at work, worker cpu", ONE_NAME, AT_MOST(1.1)},
+	{"disks: 1000 at work", ONE_NAME, AT_LEAST(0.9)},
+	{"disks: 1000 at work, worker cpu", ONE_NAME, AT_MOST(1.1)},
 	{"disk null 20k IOPS, worker cpu", QEMU_NAME, AT_MOST(1 / 3.)},
 };
 
