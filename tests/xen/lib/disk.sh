@@ -26,6 +26,8 @@ disk_mount() { # FILE DIR
 # sums of every file below a folder, in an order that both sides agree on; runs in dom0 and in guests
 TREE_SUMS='find . -type f | LC_ALL=C sort | xargs sha256sum'
 
+# a device-mapper device that somebody has open stays, without its target
+no_mappings() { [[ ! -e /dev/mapper/control ]] || DM_DISABLE_UDEV=1 dmsetup remove_all --force; }
 no_loops() { [[ -z $(losetup -a) ]]; }
 
 # disk_offer QUEUES SEGMENTS PERSISTENT(0|1): what the backend offers from the next connect on, in place of its defaults

@@ -58,12 +58,14 @@ collect() { # DIR
 # Leave nothing behind that a later scenario could trip over.
 scenario_end() {
 	local id bridge link
+	no_mappings	# what they hold up goes on, with errors
 	for id in $(domains); do timeout 20 xl destroy "$id"; done
 	for bridge in $(bridges); do ip link del "$bridge"; done
 	ovs_stop
 	for link in $(dummies) $(vifs); do ip link del "$link"; done
 	umount -a -t ext4 2>/dev/null
 	disk_offer_end
+	no_mappings
 	losetup -D
 	rm -rf "${WORK:?}"/* /run/lab/*
 	find /var/log/xen -type f -exec rm {} +

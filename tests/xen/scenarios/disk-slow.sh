@@ -19,7 +19,8 @@ write_all() { # FILE-THAT-SAYS-IT-IS-DONE
 		--bsrange=4k-128k --size=12m --verify=crc32c --verify_fatal=1 >/tmp/fio 2>&1; echo \$? >$1) </dev/null >/dev/null 2>&1 &"
 }
 
-guest_must a "echo 3000 >/sys/block/xvdb/queue/io_timeout"
+# the stock driver knows no timeout
+[[ $front != ours ]] || guest_must a "echo 3000 >/sys/block/xvdb/queue/io_timeout"
 stop
 write_all /tmp/done
 wait_until 20 in_flight || fail "no request is under way"
