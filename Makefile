@@ -167,7 +167,7 @@ deb: all
 
 # ---- the two commands, and their parts -------------------------------------
 
-.PHONY: demo check deps root bench bench-settings lab lab-full lab-shell lint clean help
+.PHONY: demo check deps root bench bench-settings bench-xen lab lab-full lab-shell lint clean help
 root:
 	@test $$(id -u) = 0 || { echo "this installs packages, makes taps and keeps a cache in /var: run it as root, 'sudo make $(MAKECMDGOALS)'" >&2; exit 1; }
 
@@ -190,6 +190,10 @@ bench-settings:
 	@tests/needs.sh check
 	@$(MAKE) --no-print-directory $(B)/bench
 	tests/bench/settings.sh
+
+bench-xen: root deps
+	@$(MAKE) --no-print-directory -s -j$$(nproc) lab-tree
+	@tests/bench-xen.sh
 
 # Targets of libFuzzer; T=seconds for each of them, FUZZ="blk ctrl" for some.
 FUZZ_TREE := B=build/fuzz CC=clang SAN=address,undefined \
@@ -238,6 +242,7 @@ lab-tree: all $(BAD_PEERS)
 	@$(CC) -O2 $(WARN) -D_GNU_SOURCE -static tests/xen/sendback.c -o build/guest/usr/sbin/sendback
 	@install -m755 build/guest/usr/sbin/powercut build/guest/usr/sbin/sendback build/dom0$(SBIN)/
 	@$(CC) -O2 $(WARN) -D_GNU_SOURCE tests/xen/soft_reset.c -lxenctrl -lxenstore -o build/dom0$(SBIN)/soft-reset
+	@$(CC) -O2 $(WARN) tests/xen/hypercalls.c -o build/dom0$(SBIN)/hypercalls
 
 LAB := tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest
 
@@ -270,6 +275,7 @@ help:
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring and disk beside their peers, build/bench.json; bench-settings: what each setting of a disk costs'
+	@echo 'bench-xen        what disks cost each pairing of ends, counted in the lab, build/bench-xen.json (root)'
 	@echo 'fuzz T=60        each libFuzzer target for T seconds (FUZZ=...: some)'
 	@echo 'soak T=3600      the long form of all tests that chance has a part in, T seconds together (SOAK=...: some)'
 	@echo 'check-mutants    do the tests notice when a defence is taken away?'

@@ -4,7 +4,7 @@
 
 OUT=/lab/out
 WORK=/tmp/lab		# disks and other files of the running scenario
-for part in wait scenario assert backend guest disk net; do
+for part in wait scenario assert backend guest disk net bench; do
 	# shellcheck source=/dev/null
 	. "/lab/lib/$part.sh"
 done
