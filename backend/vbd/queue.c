@@ -248,11 +248,25 @@ static void broken(struct vbd_queue *q)
 	worker_broken(vbd->worker, vbd->id, &why);
 }
 
+/* How many of @n requests this turn takes. */
+static int share_of(struct vbd_queue *q, int n)
+{
+	int most = q->vbd->kept.limit ? VBD_TURN_MAPPED : VBD_TURN_REQUESTS;
+	int share = n < most ? n : most;
+
+	q->burst += (unsigned int)share;
+	q->more = n > share && q->burst < VBD_TURN_REQUESTS;
+	if (!q->more)
+		q->burst = 0;
+	return share;
+}
+
 bool queue_take(struct vbd_queue *q)
 {
 	bool found = resume(q);
 	int i, n;
 
+	q->more = false;
 	if (blocked(q))
 		return found;
 	n = xpv_back_pending(&q->back);
@@ -260,17 +274,21 @@ bool queue_take(struct vbd_queue *q)
 		broken(q);
 		return true;
 	}
-	if (n > VBD_TURN_REQUESTS)
-		n = VBD_TURN_REQUESTS;
+	n = share_of(q, n);
 	for (i = 0; i < n && !blocked(q); i++)
 		take_one(q);
 	return found || n > 0;
 }
 
+/* Answers are shown in every turn; one event is for VBD_TURN_REQUESTS of them,
+ * or as many as there are. */
 void queue_push(struct vbd_queue *q)
 {
-	if (answers_push(&q->answers, &q->back))
-		loop_notify(q->vbd->worker->loop, &q->port);
+	q->tell |= answers_push(&q->answers, &q->back);
+	if (!q->tell || q->more)
+		return;
+	q->tell = false;
+	loop_notify(q->vbd->worker->loop, &q->port);
 }
 
 bool queue_arm(struct vbd_queue *q)
@@ -295,6 +313,8 @@ void queue_abandon(struct vbd_queue *q)
 	if (q->stalled)
 		let_go(q->stalled);
 	q->stalled = NULL;
+	q->more = false;
+	queue_push(q);
 	if (vbd->barrier && vbd->barrier->queue == q && !vbd->barrier_started)
 		let_go(vbd->barrier);
 }

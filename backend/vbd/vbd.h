@@ -29,7 +29,12 @@
 #include "kept.h"
 #include "ring.h"
 
-/* Requests taken off one ring in one turn: other rings want theirs. */
+/*
+ * Requests taken off one ring in one turn: other rings want theirs. Of a guest
+ * whose pages stay mapped fewer, so that it takes what was answered while we
+ * serve the rest; else what is copied in one turn is one hypercall.
+ */
+#define VBD_TURN_MAPPED	  16
 #define VBD_TURN_REQUESTS 64
 /* Copy operations in one call. */
 #define VBD_BATCH 256
@@ -85,6 +90,9 @@ struct vbd_queue {
 	 */
 	struct vbd_requests taken;
 	struct answers answers;
+	unsigned int burst; /* taken since the guest was told last */
+	bool more; /* the next turn takes some more of that burst */
+	bool tell; /* the guest asked to be told of what it can see now */
 	/* Taken, but there was no memory for it. Nothing is taken after it. */
 	struct vbd_request *stalled;
 	struct buffers_waiter waiter;

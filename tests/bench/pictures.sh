@@ -46,7 +46,7 @@ picture() {
 		set yrange [$rows:-1]
 		set ytics noenhanced
 		set grid x
-		set key outside below
+		set key outside below maxcols 3
 		plot $3
 	END
 }

@@ -17,7 +17,7 @@ figure() { sed -E "s/(^|.* )$1=([^ ]*).*/\2/" <<<"$2"; }
 run() { $bench --setting "$1" --requests "$2" 2>/dev/null; }
 
 collected() { # SETTING REQUESTS
-	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=loop_turn \
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=serve_load \
 		$bench --setting "$1" --requests "$2" 2>&1 >/dev/null | awk '/Collected/ { print $4 }'
 }
 # of two runs the difference, without what a run costs by itself

@@ -77,6 +77,52 @@ START_TEST(copies_are_batched)
 }
 END_TEST
 
+static bool event_came(void)
+{
+	const struct hyper_ops *ops = script.guest->ops;
+	int port = ops->evtchn_next(script.guest);
+
+	if (port >= 0)
+		ops->evtchn_unmask(script.guest, (uint32_t)port);
+	return port >= 0;
+}
+
+/*
+ * Of a long burst the guest sees the first answers while the last requests are
+ * still served, but one event is for all.
+ */
+START_TEST(shown_early_told_once)
+{
+	const struct script_options o = {
+		.front = {.data_pages = 1, .ring_order = 1, .persistent = true},
+	};
+	const unsigned int part = VBD_TURN_MAPPED, parts = 3;
+	struct xpv_blk_request req = {.op = XPV_BLKIF_READ};
+	struct xpv_blk_response rsp[64];
+	struct storage *scripted, *null;
+	unsigned int i;
+
+	script_start(&o);
+	scripted = script.vbd->storage;
+	null = storage_null(SCRIPT_SECTORS * 512ull);
+	script.vbd->storage = null;
+	while (event_came())
+		;
+	userblk_segments(script.fe, &req, 0, 1);
+	for (i = 0; i < parts * part; i++)
+		ck_assert(userblk_submit(script.fe, 0, &req));
+	userblk_push(script.fe, 0);
+	for (i = 1; i <= parts; i++) {
+		ck_assert_int_eq(loop_turn(script.worker.loop, false), 0);
+		ck_assert_int_eq(userblk_reap(script.fe, 0, rsp, 64), part);
+		ck_assert_int_eq(event_came(), i == parts);
+	}
+	script.vbd->storage = scripted;
+	storage_close(null);
+	script_stop();
+}
+END_TEST
+
 /* The storage is given the guest's pages, or it is not. */
 START_TEST(in_place)
 {
@@ -405,6 +451,7 @@ Suite *vbd_kept_suite(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, kept_costs_nothing, 0, 2);
 	tcase_add_loop_test(c, copies_are_batched, 0, 2);
+	tcase_add_test(c, shown_early_told_once);
 	tcase_add_loop_test(c, in_place, 0, 2);
 	tcase_add_loop_test(c, beyond_the_limit, 0, 2);
 	tcase_add_loop_test(c, rest_is_silent, 0, 2);
