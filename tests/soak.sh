@@ -11,8 +11,10 @@ LOGS=build/soak
 JOBS=$(nproc)
 # What each gets of a hundred seconds, if all take part. Those that are not fuzz or sim are suites of build/unit.
 declare -A SHARE=([fuzz]=30 [sim]=20 [vbd_kill]=12 [vif_kill]=8 [supervisor_faults]=8 [net_soak]=8 [switch]=3 [switch_bad]=2
-	[powercut]=2 [vbd_flip]=2 [vif_flip]=2 [many_guests]=3)
-ORDER=(fuzz sim vbd_kill vif_kill supervisor_faults net_soak switch switch_bad powercut vbd_flip vif_flip many_guests)
+	[powercut]=2 [vbd_flip]=2 [vif_flip]=2 [many_guests]=2
+	[hostile_tenth]=1)
+ORDER=(fuzz sim vbd_kill vif_kill supervisor_faults net_soak switch switch_bad powercut vbd_flip vif_flip many_guests
+	hostile_tenth)
 
 # verdict PART FAILURES "N WHAT, N WHAT" [HOW]: an empty count is a part that could not run
 verdict() {
@@ -43,7 +45,7 @@ suite() {
 	: >"$counts"
 	while ((!runs++ || SECONDS < end)); do
 		seed=$(fresh_seed)
-		XPV_SEED=$seed XPV_GUESTS=${XPV_GUESTS:-300} XPV_WORKER=build/xpv-worker XPV_XPVD=build/xpvd XPV_TOOL=build/xpv \
+		XPV_SEED=$seed XPV_GUESTS=${XPV_GUESTS:-100} XPV_WORKER=build/xpv-worker XPV_XPVD=build/xpvd XPV_TOOL=build/xpv \
 			timeout 900 build/unit "$name" >"$log" 2>&1 || {
 			((failures++))
 			cp "$log" "$LOGS/$name-$seed.log"
