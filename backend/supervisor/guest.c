@@ -503,10 +503,24 @@ static void adopt_device(struct supervisor *sv, const struct device_key *key)
 		record_forget_device(sv, key);
 }
 
+/*
+ * What was left for a next worker. Whoever removed the device while nobody
+ * looked cannot have taken that away: its step does.
+ */
+static void look_for_device(struct supervisor *sv, const struct device_key *key)
+{
+	struct device *dev = device_get(sv, key);
+
+	if (dev)
+		device_schedule(dev);
+}
+
 int guests_init(struct supervisor *sv)
 {
 	record_each_worker(sv, adopt);
 	record_each_device(sv, adopt_device);
+	if (!sv->forgetful)
+		record_each_legacy(sv, look_for_device);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,10 +15,11 @@
 #include "device.h"
 #include "supervisor.h"
 
-#define WORKER_FILE "worker-%u"
-#define DEVICE_FILE "device-%u-%u-%u"
-#define LEGACY_FILE "legacy-%u-%u-%u"
-#define PATH_BYTES  4096
+#define WORKER_FILE    "worker-%u"
+#define DEVICE_FILE    "device-"
+#define LEGACY_FILE    "legacy-"
+#define DEVICE_NUMBERS "%u-%u-%u"
+#define PATH_BYTES     4096
 
 static void worker_path(char path[PATH_BYTES], struct supervisor *sv,
 			uint32_t domid)
@@ -28,8 +30,8 @@ static void worker_path(char path[PATH_BYTES], struct supervisor *sv,
 static void device_path(char path[PATH_BYTES], struct supervisor *sv,
 			const struct device_key *key)
 {
-	snprintf(path, PATH_BYTES, "%s/" DEVICE_FILE, sv->run_dir, key->class,
-		 key->domid, key->handle);
+	snprintf(path, PATH_BYTES, "%s/" DEVICE_FILE DEVICE_NUMBERS,
+		 sv->run_dir, key->class, key->domid, key->handle);
 }
 
 int record_open(struct supervisor *sv)
@@ -150,8 +152,8 @@ int record_stats(struct supervisor *sv, const struct device_key *key)
 static void legacy_path(char path[PATH_BYTES], struct supervisor *sv,
 			const struct device_key *key)
 {
-	snprintf(path, PATH_BYTES, "%s/" LEGACY_FILE, sv->run_dir, key->class,
-		 key->domid, key->handle);
+	snprintf(path, PATH_BYTES, "%s/" LEGACY_FILE DEVICE_NUMBERS,
+		 sv->run_dir, key->class, key->domid, key->handle);
 }
 
 int record_legacy(struct supervisor *sv, const struct device_key *key,
@@ -208,21 +210,37 @@ void record_each_worker(struct supervisor *sv,
 	closedir(dir);
 }
 
-void record_each_device(struct supervisor *sv,
-			void (*found)(struct supervisor *sv,
-				      const struct device_key *key))
+static void each_named(struct supervisor *sv, const char *kind,
+		       void (*found)(struct supervisor *sv,
+				     const struct device_key *key))
 {
 	DIR *dir = opendir(sv->run_dir);
 	struct device_key key;
 	struct dirent *entry;
+	size_t len = strlen(kind);
 	char end;
 
 	if (!dir)
 		return;
 	while ((entry = readdir(dir)))
-		if (sscanf(entry->d_name, DEVICE_FILE "%c", &key.class,
+		if (!strncmp(entry->d_name, kind, len) &&
+		    sscanf(entry->d_name + len, DEVICE_NUMBERS "%c", &key.class,
 			   &key.domid, &key.handle, &end) == 3 &&
 		    key.class < IPC_CLASSES)
 			found(sv, &key);
 	closedir(dir);
+}
+
+void record_each_device(struct supervisor *sv,
+			void (*found)(struct supervisor *sv,
+				      const struct device_key *key))
+{
+	each_named(sv, DEVICE_FILE, found);
+}
+
+void record_each_legacy(struct supervisor *sv,
+			void (*found)(struct supervisor *sv,
+				      const struct device_key *key))
+{
+	each_named(sv, LEGACY_FILE, found);
 }

@@ -68,5 +68,8 @@ void record_each_worker(struct supervisor *sv,
 void record_each_device(struct supervisor *sv,
 			void (*found)(struct supervisor *sv,
 				      const struct device_key *key));
+void record_each_legacy(struct supervisor *sv,
+			void (*found)(struct supervisor *sv,
+				      const struct device_key *key));
 
 #endif

@@ -256,7 +256,8 @@ static int vbd_settled(struct device *dev, struct reason *why)
 		reason_set(why, "%s: is empty", vbd->path);
 		return -EINVAL;
 	}
-	if (!vbd->sectors)
+	/* Once: who is on the way schedules us when it is back. */
+	if (!vbd->sectors && !vbd->errand && !vbd->looked)
 		vbd_size_may_differ(dev);
 	return !vbd->look && !vbd->looked && !vbd->errand;
 }

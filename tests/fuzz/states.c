@@ -453,8 +453,9 @@ static void worker_says(struct play_worker *w, struct input *in)
 
 static void worker_acts(struct input *in)
 {
-	static const int32_t errors[] = {-EIO,	  -EINVAL, -EBUSY, -ENODEV,
-					 -EEXIST, -ENOMEM, -EPERM, -1};
+	/* The second half says something of the device: that may be a lie. */
+	static const int32_t errors[] = {-EIO,	 -EINVAL, -ENOMEM, -EPERM,
+					 -EBUSY, -ENODEV, -EEXIST, -4095};
 	uint8_t which = input_u8(in), how = input_u8(in);
 	struct play_worker *w = some_worker(which);
 
@@ -462,7 +463,7 @@ static void worker_acts(struct input *in)
 		return;
 	switch (how % 8) {
 	case 0:
-		play_worker_answer(w, PLAY_ERROR, errors[how / 8 % 8], 0);
+		play_worker_answer(w, PLAY_ERROR, errors[how / 8 % 4], 0);
 		return;
 	case 1:
 		play_worker_die(w);

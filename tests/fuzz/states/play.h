@@ -55,7 +55,7 @@ void states_moved(const char *back, unsigned int from, unsigned int to);
 
 /* ---- worker.c ---- */
 
-#define PLAY_WORKERS 64u /* in one input */
+#define PLAY_WORKERS 64u /* that live, or are not known to be dead */
 #define PLAY_DEVICES 8u /* of a worker */
 
 struct play_device {

@@ -337,7 +337,9 @@ static int next_watch(struct hyper *h, struct hyper_watch_event *event)
 
 static bool domain_alive(struct hyper *h, uint16_t domid)
 {
-	return !trouble(h) && domid < PLAY_DOMAINS && play.alive[domid];
+	/* It cannot say that it does not know, but when all else fails, too. */
+	return !handle_of(h)->broken && domid < PLAY_DOMAINS &&
+	       play.alive[domid];
 }
 
 struct hyper *hyper_open(const char *spec, unsigned int parts)

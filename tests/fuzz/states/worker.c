@@ -137,6 +137,20 @@ static void check(const struct play_worker *w, const struct ipc_msg *msg,
 			   msg->type != IPC_DETACH);
 }
 
+/* To stop and to let go never fails; what it has it says that it has. */
+static bool can_fail(const struct play_device *d, uint32_t type)
+{
+	switch (type) {
+	case IPC_ATTACH:
+		return !d;
+	case IPC_CONNECT:
+		return !d || !d->connected;
+	default:
+		return type != IPC_DISCONNECT && type != IPC_DETACH &&
+		       type != IPC_UNLINK;
+	}
+}
+
 bool play_worker_answer(struct play_worker *w, enum play_answer how,
 			int32_t error, uint32_t lie)
 {
@@ -151,9 +165,7 @@ bool play_worker_answer(struct play_worker *w, enum play_answer how,
 	answer.type = IPC_REPLY;
 	answer.dev = msg.dev;
 	answer.reply.request = msg.type;
-	/* To stop and to let go never fails. */
-	may_fail = msg.type != IPC_DISCONNECT && msg.type != IPC_DETACH &&
-		   msg.type != IPC_UNLINK;
+	may_fail = can_fail(play_device(w, msg.dev), msg.type);
 	if (how == PLAY_ERROR && may_fail) {
 		err = error;
 		snprintf(answer.reply.text, IPC_TEXT, "it is %d", error);
@@ -188,9 +200,7 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 	FUZZ_CHECK(!play_worker_of((uint16_t)domid));
 	while (w < play_worker + PLAY_WORKERS && w->pid)
 		w++;
-	/* There are enough of them. */
-	if (w == play_worker + PLAY_WORKERS)
-		return -ENOMEM;
+	FUZZ_NEED(w < play_worker + PLAY_WORKERS);
 	FUZZ_NEED(!ipc_pair(sock));
 	memset(w, 0, sizeof(*w));
 	w->domid = (uint16_t)domid;
@@ -247,11 +257,14 @@ void process_signal(const struct process *p, int signal)
 
 bool process_close(struct process *p, int *status)
 {
-	const struct play_worker *w = with_pid(p->pid);
+	struct play_worker *w = with_pid(p->pid);
 	bool ended = p->ours && w && !w->alive;
 
 	if (ended && status)
 		*status = SIGKILL;
+	/* Nobody asks for it any more. */
+	if (w && !w->alive)
+		w->pid = 0;
 	if (p->pidfd >= 0)
 		close(p->pidfd);
 	if (p->sock >= 0)
