@@ -533,11 +533,23 @@ static void world_acts(struct input *in)
 	}
 }
 
+/* None of them takes for ever. */
+static void end_old(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < PLAY_WORKERS; i++)
+		n += play_worker[i].alive && play_worker[i].told;
+	if (n > PLAY_WORKERS / 4)
+		end_told();
+}
+
 static void act(struct input *in)
 {
 	uint8_t what = input_u8(in);
 	const struct place *p;
 
+	end_old();
 	switch (what % 8) {
 	case 0:
 		p = hostile(in);

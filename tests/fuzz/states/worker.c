@@ -200,6 +200,11 @@ int process_start(struct supervisor *sv, uint32_t domid, const char *vm,
 	FUZZ_CHECK(!play_worker_of((uint16_t)domid));
 	while (w < play_worker + PLAY_WORKERS && w->pid)
 		w++;
+	/* Or one that is dead, and nobody has waited for it yet. */
+	if (w == play_worker + PLAY_WORKERS)
+		w = play_worker;
+	while (w < play_worker + PLAY_WORKERS && w->alive)
+		w++;
 	FUZZ_NEED(w < play_worker + PLAY_WORKERS);
 	FUZZ_NEED(!ipc_pair(sock));
 	memset(w, 0, sizeof(*w));
@@ -247,8 +252,7 @@ void process_signal(const struct process *p, int signal)
 {
 	struct play_worker *w = with_pid(p->pid);
 
-	FUZZ_CHECK(w);
-	if (!w->alive)
+	if (!w || !w->alive)
 		return;
 	w->told = true;
 	if (signal == SIGKILL)
