@@ -275,7 +275,7 @@ help:
 	@echo 'install          on a Xen host; install-modules in a guest (DESTDIR, PREFIX); uninstall, uninstall-modules'
 	@echo 'deb              Debian packages of both in build/'
 	@echo 'bench            ring and disk beside their peers, build/bench.json; bench-settings: what each setting of a disk costs'
-	@echo 'bench-xen        what disks cost each pairing of ends, counted in the lab, build/bench-xen.json (root)'
+	@echo 'bench-xen        what disks and NICs cost each pairing of ends, counted in the lab, build/bench-xen.json (root)'
 	@echo 'fuzz T=60        each libFuzzer target for T seconds (FUZZ=...: some)'
 	@echo 'soak T=3600      the long form of all tests that chance has a part in, T seconds together (SOAK=...: some)'
 	@echo 'check-mutants    do the tests notice when a defence is taken away?'

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# `make bench-xen`: boots the lab and counts there what disks cost each pairing of frontend and backend, over a
+# `make bench-xen`: boots the lab and counts there what disks and NICs cost each pairing of frontend and backend, over a
 # real hypervisor; the tables here, the same rows in build/bench-xen.json.
 
 cd "$(dirname "$0")/.." || exit 1
