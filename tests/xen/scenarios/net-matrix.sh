@@ -50,6 +50,7 @@ for name in a b; do
 	[[ -z ${lan[*]} ]] || addresses $name eth1 $number 78
 done
 guest_must b "sendback serve >/dev/null 2>&1 &"
+echo "both guests are up and have their addresses at $(uptime_ms) ms"
 assert_equal "$(guest_run a 'ls -d /sys/class/net/eth?/queues/tx-* | wc -l')" $((1 + (${#lan[@]} > 0))) "queues of guest a"
 assert_equal "$(guest_run b 'ls -d /sys/class/net/eth?/queues/tx-* | wc -l')" $((queues * (1 + (${#lan[@]} > 0)))) "queues of guest b"
 
