@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "bench.h"
 
+#define MIN_ROUNDS 3u /* all that are wanted of a quick run */
 #define ROUNDS	   5u
+/* After so many what there is has to do. */
+#define MAX_QUICK  5u
 #define MAX_ROUNDS 9u
-#define MIN_ROUNDS 3u
 /* Probes before and after that differ by more have seen the cores move. */
 #define PROBE_LIMIT 1.5
 
@@ -55,10 +57,11 @@ static void conclude(struct contest *c, const struct round *r)
 static void run(struct contest *c)
 {
 	unsigned int want = options.quick ? MIN_ROUNDS : ROUNDS, i;
+	unsigned int most = options.quick ? MAX_QUICK : MAX_ROUNDS;
 	struct round rounds[MAX_ROUNDS], *r = rounds;
 	double before = probe(), after;
 
-	for (i = 0; i < MAX_ROUNDS && c->good < want; i++) {
+	for (i = 0; i < most && c->good < want; i++) {
 		r->ours = c->ours(c->arg);
 		r->peer =
 			c->peer ? c->peer(c->arg) : (struct figure){.value = 1};
@@ -66,8 +69,7 @@ static void run(struct contest *c)
 		after = probe();
 		r->probe = (before + after) / 2;
 		/* Rather a doubtful figure than none at all. */
-		if (agree(before, after) ||
-		    MAX_ROUNDS - i <= MIN_ROUNDS - c->good) {
+		if (agree(before, after) || most - i <= MIN_ROUNDS - c->good) {
 			c->good++;
 			r++;
 		} else {
