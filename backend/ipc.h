@@ -30,10 +30,10 @@
  * Who has another one cannot be talked to: a worker then makes way for a new
  * one. Any change of what a message means raises the first part.
  */
-#define IPC_VERSION (2u << 16 | (uint32_t)sizeof(struct ipc_msg))
+#define IPC_VERSION (3u << 16 | (uint32_t)sizeof(struct ipc_msg))
 
 /* Answers that one store shows to a guest; more are shown in several. */
-#define IPC_VBD_ANSWERS 63u
+#define IPC_VBD_ANSWERS 48u
 #define IPC_VBD_ANSWER	16u /* bytes of the largest */
 
 enum ipc_type {
@@ -76,7 +76,8 @@ struct ipc_device {
 struct ipc_answers {
 	uint32_t first; /* response index of the first one */
 	uint32_t n; /* 0: none are on their way */
-	uint8_t pad[8];
+	uint32_t made_room; /* what follows may overwrite their slots now */
+	uint8_t pad[4];
 	uint8_t answer[];
 };
 
@@ -86,6 +87,9 @@ struct ipc_answers {
 struct ipc_vbd_answers {
 	_Alignas(struct ipc_answers) uint8_t
 		record[IPC_ANSWERS_BYTES(IPC_VBD_ANSWERS, IPC_VBD_ANSWER)];
+	/* Where the request goes in whose slot each of them is written. */
+	uint32_t move[IPC_VBD_ANSWERS];
+	uint8_t pad[48];
 };
 
 /*

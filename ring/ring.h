@@ -249,6 +249,17 @@ static inline void xpv_back_return(struct xpv_back *b, uint32_t n)
 	b->req_cons -= n;
 }
 
+/*
+ * Put the request in slot @from, which a response is about to take, into slot
+ * @to, whose own is the one that it answers. Any free-running indices do.
+ */
+static inline void xpv_back_move(const struct xpv_back *b, uint32_t from,
+				 uint32_t to)
+{
+	memmove(xpv_ring_slot(&b->ring, to), xpv_ring_slot(&b->ring, from),
+		b->ring.slot_size);
+}
+
 /* Requests taken and not answered yet. */
 static inline uint32_t xpv_back_unanswered(const struct xpv_back *b)
 {

@@ -46,7 +46,8 @@ static int make_requests(struct vbd_queue *q, struct reason *why)
 	uint32_t i, n = q->back.ring.entries;
 
 	q->requests = calloc(n, sizeof(*q->requests));
-	if (!q->requests) {
+	q->taken = calloc(n, sizeof(struct vbd_request *));
+	if (!q->requests || !q->taken) {
 		reason_set(why, "out of memory for %" PRIu32 " requests", n);
 		return -ENOMEM;
 	}
@@ -61,18 +62,19 @@ int queue_connect(struct vbd *vbd, struct vbd_queue *q,
 		  const struct ipc_vbd_queue *c, unsigned int ring_pages,
 		  bool resumed, struct reason *why)
 {
+	struct ipc_vbd_answers *kept;
 	int err;
 
 	q->vbd = vbd;
 	STAILQ_INIT(&q->free);
-	STAILQ_INIT(&q->taken);
 	err = map_ring(q, c, ring_pages, why);
 	if (!err)
 		err = make_requests(q, why);
 	if (err)
 		return err;
-	answers_attach(&q->answers, &vbd->legacy->answers[q - vbd->queue],
-		       IPC_VBD_ANSWERS, vbd->abi->rsp_size, &q->back, resumed);
+	kept = &vbd->legacy->answers[q - vbd->queue];
+	answers_attach(&q->answers, kept->record, kept->move, IPC_VBD_ANSWERS,
+		       vbd->abi->rsp_size, &q->back, resumed);
 	q->port.event = event;
 	err = loop_bind(vbd->worker->loop, &q->port, vbd->worker->domid,
 			c->port);
@@ -98,6 +100,7 @@ void queue_disconnect(struct vbd_queue *q)
 	if (q->ring)
 		w->hyper->ops->unmap(w->hyper, q->ring, q->ring_pages);
 	free(q->requests);
+	free(q->taken);
 	memset(q, 0, sizeof(*q));
 }
 
@@ -126,9 +129,16 @@ void queue_leave(struct vbd_request *rq)
 	rq->queue->vbd->unfinished--;
 }
 
-static void put_response(const struct vbd_request *rq)
+static struct vbd_request **in_slot(const struct vbd_queue *q, uint32_t slot)
+{
+	return &q->taken[slot & (q->back.ring.entries - 1)];
+}
+
+/* The request whose slot the response takes goes into this one's. */
+static void put_response(struct vbd_request *rq)
 {
 	struct vbd_queue *q = rq->queue;
+	struct vbd_request *other;
 	struct xpv_blk_response rsp = {
 		.id = rq->req.id,
 		.op = rq->req.op,
@@ -137,21 +147,19 @@ static void put_response(const struct vbd_request *rq)
 
 	if (answers_full(&q->answers))
 		queue_push(q);
-	xpv_blkif_encode_response(q->vbd->abi, &rsp, answers_add(&q->answers));
+	other = *in_slot(q, answers_slot(&q->answers, &q->back));
+	xpv_blkif_encode_response(q->vbd->abi, &rsp,
+				  answers_add_for(&q->answers, rq->slot));
+	other->slot = rq->slot;
+	*in_slot(q, rq->slot) = other;
 }
 
 void queue_respond(struct vbd_request *rq)
 {
-	struct vbd_queue *q = rq->queue;
-
 	let_go(rq);
-	rq->finished = true;
-	q->vbd->unfinished--;
-	while ((rq = STAILQ_FIRST(&q->taken)) && rq->finished) {
-		STAILQ_REMOVE_HEAD(&q->taken, order);
-		put_response(rq);
-		STAILQ_INSERT_HEAD(&q->free, rq, next);
-	}
+	rq->queue->vbd->unfinished--;
+	put_response(rq);
+	STAILQ_INSERT_HEAD(&rq->queue->free, rq, next);
 }
 
 static bool blocked(const struct vbd_queue *q)
@@ -209,9 +217,9 @@ static void take_one(struct vbd_queue *q)
 	enum xpv_blk_verdict verdict;
 
 	STAILQ_REMOVE_HEAD(&q->free, next);
-	STAILQ_INSERT_TAIL(&q->taken, rq, order);
+	rq->slot = q->back.req_cons;
+	*in_slot(q, rq->slot) = rq;
 	q->vbd->unfinished++;
-	rq->finished = false;
 	xpv_back_take(&q->back, slot, abi->slot_size);
 	verdict = xpv_blkif_decode(abi, &q->vbd->limits, slot, &rq->req);
 	rq->status = (int16_t)xpv_blk_verdict_status(verdict);

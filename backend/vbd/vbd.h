@@ -56,7 +56,7 @@ struct vbd_request {
 	struct vbd_queue *queue;
 	struct xpv_blk_request req;
 	uint8_t steps; /* still to go through */
-	bool finished; /* its answer waits for those before it */
+	uint32_t slot; /* of the ring that it is in, free-running */
 	bool found; /* data_find() was called: it may hold mapped pages */
 	int16_t status; /* of the response, so far */
 	unsigned int bounce; /* bytes of data that go through @mem */
@@ -66,7 +66,6 @@ struct vbd_request {
 	uint8_t *mem;
 	struct storage_io io;
 	STAILQ_ENTRY(vbd_request) next;
-	STAILQ_ENTRY(vbd_request) order; /* of the ring */
 	struct iovec iov[XPV_BLKIF_DIRECT_SEGS];
 	uint64_t mapped[XPV_BLKIF_MAX_SEGS / 64]; /* a bit a segment */
 };
@@ -82,13 +81,8 @@ struct vbd_queue {
 	bool bound;
 	struct vbd_request *requests;
 	struct vbd_requests free;
-	/*
-	 * Unanswered, in the order of the ring. They are answered in it as
-	 * well: an answer takes the slot of the oldest request, and a worker
-	 * that takes over from a dead one finds what is still to be done in
-	 * the others.
-	 */
-	struct vbd_requests taken;
+	/* By slot: unanswered, or not taken yet and meaningless. */
+	struct vbd_request **taken;
 	struct answers answers;
 	unsigned int burst; /* taken since the guest was told last */
 	bool more; /* the next turn takes some more of that burst */

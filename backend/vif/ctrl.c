@@ -196,7 +196,7 @@ int vif_ctrl_connect(struct vif *vif, uint32_t gref, uint32_t port,
 		vif_ctrl_disconnect(vif);
 		return -EPROTO;
 	}
-	answers_attach(&ctrl->answers, vif->legacy->ctrl, LEGACY_CTRL,
+	answers_attach(&ctrl->answers, vif->legacy->ctrl, NULL, LEGACY_CTRL,
 		       XPV_NETIF_CTRL_SLOT, &ctrl->ring, resumed);
 	ctrl->event.event = ring_event;
 	err = loop_bind(w->loop, &ctrl->event, w->domid, port);

@@ -226,10 +226,10 @@ static void take_over(struct vif_queue *q, bool resumed)
 	struct vif_legacy_queue *l =
 		&q->vif->legacy->queue[vif_queue_number(q)];
 
-	answers_attach(&q->tx_answers, l->tx, LEGACY_TX, XPV_NETIF_TX_RSP,
+	answers_attach(&q->tx_answers, l->tx, NULL, LEGACY_TX, XPV_NETIF_TX_RSP,
 		       &q->tx, resumed);
-	answers_attach(&q->rx_answers, l->rx, LEGACY_RX, XPV_NETIF_RX_SLOT,
-		       &q->rx, resumed);
+	answers_attach(&q->rx_answers, l->rx, NULL, LEGACY_RX,
+		       XPV_NETIF_RX_SLOT, &q->rx, resumed);
 	for (unsigned int i = 0; resumed && i < q->nr_events; i++)
 		loop_notify(q->vif->worker->loop, &q->event[i]);
 }

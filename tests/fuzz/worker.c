@@ -144,6 +144,22 @@ static int disk_file(void)
 	return fd;
 }
 
+/* What a worker has left to its disk's next one, whatever became of it. */
+static int disk_legacy(struct input *in)
+{
+	struct ipc_vbd_legacy l = {.flush_error = 0};
+	struct ipc_answers *record = (void *)l.answers[0].record;
+	int fd = memfd_create("legacy", MFD_CLOEXEC);
+
+	record->first = input_u8(in);
+	record->n = input_u8(in);
+	record->made_room = input_u8(in) & 1;
+	for (unsigned int i = 0; i < 8; i++)
+		l.answers[0].move[i] = input_u8(in);
+	FUZZ_NEED(write(fd, &l, sizeof(l)) == sizeof(l));
+	return fd;
+}
+
 static void attach_vbd(struct input *in)
 {
 	struct ipc_msg msg = message(IPC_ATTACH, input_u8(in) & 1);
@@ -179,7 +195,9 @@ static void attach_vbd(struct input *in)
 		return;
 	}
 	fd[0] = disk_file();
-	fd[1] = odd & 16 ? disk_file() : -1;
+	/* Once in a while one more than is said, or less. */
+	a->legacy = odd & 16 && odd != 0xff;
+	fd[1] = odd & 16 ? disk_legacy(in) : -1;
 	ask(&msg, fd, odd & 16 ? 2 : 1);
 }
 

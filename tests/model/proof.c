@@ -179,6 +179,7 @@ void prove_ring_back(void)
 		xpv_back_take(&b, copy, sizeof(copy));
 	claim(xpv_back_unanswered(&b) <= b.ring.entries);
 	xpv_back_peek(&b, any_u32(), copy, sizeof(copy));
+	xpv_back_move(&b, any_u32(), any_u32());
 	if (xpv_back_unanswered(&b))
 		xpv_back_put(&b, copy, sizeof(copy));
 	xpv_back_push(&b);

@@ -10,6 +10,7 @@
 
 #define XPV_SUITES(X)                                                          \
 	X(loop)                                                                \
+	X(answers)                                                             \
 	X(ring)                                                                \
 	X(blkif)                                                               \
 	X(netif)                                                               \

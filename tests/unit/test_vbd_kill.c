@@ -3,7 +3,7 @@
  * A worker is killed in the midst of everything, again and again, and another
  * one goes on with the ring: the guest sees each request answered once and
  * without an error, and each page holds what was last written to it. The ring
- * is the journal: requests are answered in its order, so what has no answer is
+ * is the journal: what has no answer is in the slots behind the answers, and is
  * done anew, whatever the dead one had done of it.
  *
  * XPV_SOAK=N: N times as many kills; XPV_SEED=N: other requests.

@@ -133,14 +133,46 @@ static void count_okay(const struct asked *a)
 		guest.told[STORAGE_FLUSH]++;
 }
 
-static void check_response(struct ring *r, uint32_t index)
+/*
+ * Of requests with the same id and operation: does an answer of @status fit
+ * @a rather than @b? What is said to be done is as little as may be.
+ */
+static bool fits_rather(const struct asked *a, const struct asked *b,
+			int status)
 {
-	struct asked *a = &r->asked[index & (ring_entries() - 1)];
+	if (a->indirect != b->indirect && a->op > XPV_BLKIF_FLUSH)
+		return a->indirect == (status != XPV_BLKIF_EOPNOTSUPP);
+	return status == XPV_BLKIF_OKAY ? a->data < b->data : a->data > b->data;
+}
+
+/* The request that it answers, for which that of the slot comes in. */
+static struct asked take_asked(struct ring *r, uint32_t index, uint32_t owed,
+			       const struct xpv_blk_response *rsp)
+{
+	struct asked *first = &r->asked[index & (ring_entries() - 1)];
+	struct asked *found = NULL, taken;
+
+	for (uint32_t i = index; i != index + owed; i++) {
+		struct asked *a = &r->asked[i & (ring_entries() - 1)];
+
+		if (a->id == rsp->id && a->op == rsp->op &&
+		    (!found || fits_rather(a, found, rsp->status)))
+			found = a;
+	}
+	FUZZ_CHECK(found);
+	taken = *found;
+	*found = *first;
+	first->op = NOTHING;
+	return taken;
+}
+
+static void check_response(struct ring *r, uint32_t index, uint32_t owed)
+{
 	struct xpv_blk_response rsp;
+	struct asked asked, *a = &asked;
 
 	xpv_blkif_decode_response(guest.vbd->abi, ring_slot(r, index), &rsp);
-	FUZZ_CHECK(rsp.id == a->id);
-	FUZZ_CHECK(rsp.op == a->op);
+	asked = take_asked(r, index, owed, &rsp);
 	FUZZ_CHECK(rsp.status == XPV_BLKIF_OKAY ||
 		   rsp.status == XPV_BLKIF_ERROR ||
 		   rsp.status == XPV_BLKIF_EOPNOTSUPP);
@@ -149,7 +181,6 @@ static void check_response(struct ring *r, uint32_t index)
 		   (a->op > XPV_BLKIF_FLUSH && !a->indirect));
 	if (rsp.status == XPV_BLKIF_OKAY)
 		count_okay(a);
-	a->op = NOTHING;
 }
 
 static void check_ring(struct ring *r, const struct vbd_queue *q)
@@ -159,7 +190,7 @@ static void check_ring(struct ring *r, const struct vbd_queue *q)
 
 	FUZZ_CHECK(owed <= ring_entries() && answered <= owed);
 	for (uint32_t i = 0; i < answered; i++)
-		check_response(r, r->answered + i);
+		check_response(r, r->answered + i, owed - i);
 	r->answered = q->back.rsp_prod;
 }
 
