@@ -62,6 +62,7 @@ struct contest {
 	struct figure (*ours)(void *arg);
 	struct figure (*peer)(void *arg);
 	void *arg;
+	bool by_cpu; /* the value is the processor time of each side */
 	/* results: of the round with the median ratio */
 	struct figure value, peer_value;
 	double ratio; /* ours / peer, whatever the unit */

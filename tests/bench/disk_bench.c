@@ -118,32 +118,17 @@ static void asleep(struct disk_load load)
 	contest(&c);
 }
 
-static struct figure cost_ours(void *arg)
-{
-	struct figure f = disk_ours(arg);
-
-	f.value = f.cpu;
-	return f;
-}
-
-static struct figure cost_qemu(void *arg)
-{
-	struct figure f = disk_qemu(arg);
-
-	f.value = f.cpu;
-	return f;
-}
-
 /* A load that leaves much time: who serves it should sleep. */
 static void paced(struct disk_load load)
 {
 	struct contest c = {.name = "disk null 20k IOPS, worker cpu",
 			    .unit = "ns/req",
-			    .ours = cost_ours,
+			    .by_cpu = true,
+			    .ours = disk_ours,
 			    .arg = &load};
 
 	if (disk_qemu_there()) {
-		c.peer = cost_qemu;
+		c.peer = disk_qemu;
 		c.peer_name = QEMU_NAME;
 	}
 	load.fd = -1;

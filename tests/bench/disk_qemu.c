@@ -120,7 +120,8 @@ void disk_qemu_stop(void)
 	if (!qemu.client)
 		return;
 	vhost_blk_close(qemu.client);
-	kill(qemu.pid, SIGTERM);
+	/* Asked to end just as its client leaves, version 7.2 may hang. */
+	kill(qemu.pid, SIGKILL);
 	waitpid(qemu.pid, NULL, 0);
 	qemu.client = NULL;
 }

@@ -90,22 +90,6 @@ static struct figure drive_one(void *arg)
 	return drive(1);
 }
 
-static struct figure cost_of_all(void *arg)
-{
-	struct figure f = drive_all(arg);
-
-	f.value = f.cpu;
-	return f;
-}
-
-static struct figure cost_of_one(void *arg)
-{
-	struct figure f = drive_one(arg);
-
-	f.value = f.cpu;
-	return f;
-}
-
 /* ---- at rest ---- */
 
 /* How often it went to sleep, each of which follows a wake. */
@@ -167,8 +151,9 @@ static void at_work(unsigned int n)
 			       .peer = drive_one,
 			       .peer_name = ONE_NAME};
 	struct contest cost = {.unit = "ns/req",
-			       .ours = cost_of_all,
-			       .peer = cost_of_one,
+			       .by_cpu = true,
+			       .ours = drive_all,
+			       .peer = drive_one,
 			       .peer_name = ONE_NAME};
 
 	snprintf(rate.name, sizeof(rate.name), "disks: %u at work", n);

@@ -35,6 +35,19 @@ static const struct round *middle(const struct round *r, unsigned int n)
 	return &r[i];
 }
 
+static struct figure side(const struct contest *c,
+			  struct figure (*measure)(void *arg))
+{
+	struct figure f;
+
+	if (!measure)
+		return (struct figure){.value = 1};
+	f = measure(c->arg);
+	if (c->by_cpu)
+		f.value = f.cpu;
+	return f;
+}
+
 static void conclude(struct contest *c, const struct round *r)
 {
 	const struct round *m = middle(r, c->good);
@@ -62,9 +75,8 @@ static void run(struct contest *c)
 	double before = probe(), after;
 
 	for (i = 0; i < most && c->good < want; i++) {
-		r->ours = c->ours(c->arg);
-		r->peer =
-			c->peer ? c->peer(c->arg) : (struct figure){.value = 1};
+		r->ours = side(c, c->ours);
+		r->peer = side(c, c->peer);
 		r->ratio = r->ours.value / r->peer.value;
 		after = probe();
 		r->probe = (before + after) / 2;
