@@ -182,7 +182,8 @@ demo: root deps
 check: root deps
 	@tests/check.sh
 
-bench: deps
+bench:
+	@tests/needs.sh check
 	@$(MAKE) --no-print-directory $(B)/bench $(B)/xpv-worker
 	$(B)/bench
 

@@ -110,6 +110,8 @@ part_unit() {
 	# Where no systemd can be booted (no control groups, no overlay) that is said, and no test has failed.
 	if tests/systemd.sh true; then
 		step systemd-scopes tests/systemd.sh env XPV_SCOPES=1 build/unit scope
+	else
+		verdict "skip systemd-scopes: no systemd can be booted here, as systemd.sh says"
 	fi
 }
 # what runs threads or processes over shared memory
@@ -124,7 +126,7 @@ part_sim() {
 simulate() {
 	local out
 	out=$LOGS/$(tr / - <<<"$1").out
-	"$@" >"$out"
+	timeout 600 "$@" >"$out"
 }
 
 # What is kept of the fuzzer's inputs, and a few seconds of new ones.
@@ -145,8 +147,9 @@ part_deb() { tests deb tests/deb.sh; }
 part_bench() { step bench bench_smoke; }
 # not how fast, but that every case runs and the file can be read; and that what is counted is: a page is a copy
 bench_smoke() {
-	build/bench --quick --json "$LOGS/bench.json" &&
-		jq -e 'length > 0 and all(.[]; .ours.value >= 0 and .name != "" and .unit != "")' "$LOGS/bench.json" &&
+	timeout 900 build/bench --quick --json "$LOGS/bench.json" &&
+		jq -e 'length > 0 and all(.[]; .name != "" and .unit != "" and
+			(.ours.value > 0 or (.ours.value == 0 and (.name | test("wake-ups")))))' "$LOGS/bench.json" &&
 		build/bench --setting persistent=0,size=32768 --requests 500 | grep -w 'copies=8.00' &&
 		build/bench --setting persistent=1,size=32768 --requests 500 | grep -w 'copies=0.00'
 }

@@ -16,7 +16,7 @@ tests/xen/lab run --overlay build/dom0 --guest-overlay build/guest demo || {
 	exit 1
 }
 make --no-print-directory -s -j"$(nproc)" build/bench build/xpv-worker || exit 1
-build/bench --quick --json "$BENCH" >build/bench.log 2>&1 || {
+timeout 900 build/bench --quick --json "$BENCH" >build/bench.log 2>&1 || {
 	cat build/bench.log >&2
 	echo "make demo: FAILED in the ring benchmark" >&2
 	exit 1

@@ -62,11 +62,12 @@ sim() {
 	: >"$log"
 	while ((SECONDS < end)); do
 		seed=$(fresh_seed)
-		seq "$seed" $((seed + 40 * JOBS - 1)) | xargs -P "$JOBS" -n 1 build/sim >>"$out" 2>>"$log"
+		seq "$seed" $((seed + 40 * JOBS - 1)) | xargs -P "$JOBS" -n 1 timeout 300 build/sim >>"$out" 2>>"$log"
 	done
 	# "seed S: N steps, N requests, ...; digest D"
-	verdict sim "$(grep -c "^sim: " "$log")" "$({ sed -E 's/^[^:]*: (.*);.*/\1/' "$out" | tr ',' '\n' | sed 's/^ //'; } | sums)" \
-		"again: build/sim SEED ($(grep -m 1 "^sim: " "$log"))"
+	# xargs tells of one that died of a signal
+	verdict sim "$(grep -cE "^(sim|xargs): " "$log")" "$({ sed -E 's/^[^:]*: (.*);.*/\1/' "$out" | tr ',' '\n' | sed 's/^ //'; } | sums)" \
+		"again: build/sim SEED ($(grep -m 1 -E "^(sim|xargs): " "$log"))"
 }
 
 # fuzz SECONDS: as many targets at once as there are cores

@@ -90,6 +90,14 @@ static int append_change(sd_bus_message *m, const struct entry *e,
 
 static int answered(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+static void forget(void *userdata)
+{
+	struct entry *e = userdata;
+
+	e->sv->asked--;
+	free(e);
+}
+
 static int ask(struct entry *e)
 {
 	sd_bus_message *m = NULL;
@@ -108,7 +116,8 @@ static int ask(struct entry *e)
 					ANSWER_USEC);
 	if (err >= 0) {
 		/* It goes with the answer, or with the connection. */
-		sd_bus_slot_set_destroy_callback(slot, free);
+		e->sv->asked++;
+		sd_bus_slot_set_destroy_callback(slot, forget);
 		sd_bus_slot_set_floating(slot, true);
 	}
 	sd_bus_slot_unref(slot);
@@ -134,12 +143,16 @@ static int answered(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		if (err < 0)
 			free(again);
 	}
-	if (err < 0)
+	/* One that has ended meanwhile needs no limits. */
+	if (err < 0 && err != -ESRCH)
 		cgroup_complain(e->domid, e->pid, err);
+	/* Who stays connected is told of every unit that changes. */
+	if (e->sv->asked == 1)
+		sd_bus_close(e->sv->manager);
 	return 0;
 }
 
-/* Process 1 leaves all connections when it executes itself anew. */
+/* Nobody has one open, or process 1 left it, as when it executes itself. */
 static int open_manager(struct supervisor *sv)
 {
 	int err;

@@ -61,7 +61,8 @@ struct supervisor {
 	enum cgroup_kind cgroups;
 	const char *cgroup_dir; /* as --cgroup says, or: */
 	char *cgroup_own; /* to be freed */
-	struct sd_bus *manager; /* scope.c: process 1, once it was needed */
+	struct sd_bus *manager; /* scope.c: process 1, while it is asked */
+	unsigned int asked; /* of it, and not answered */
 
 	struct errands *errands; /* errand.c */
 	struct size_watch *size_watch; /* size_watch.c */

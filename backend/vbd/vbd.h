@@ -172,9 +172,9 @@ void queue_push(struct vbd_queue *q);
 bool queue_arm(struct vbd_queue *q);
 /* Forget what was taken and has not reached the storage. */
 void queue_abandon(struct vbd_queue *q);
-/* Finished with request->status: answered and freed when its turn comes. */
+/* Finished with request->status: answered and freed. */
 void queue_respond(struct vbd_request *rq);
-/* Neither it nor what follows it on its ring is answered. */
+/* It stays unanswered, for a successor. */
 void queue_leave(struct vbd_request *rq);
 
 /* ---- request.c: one request ---- */

@@ -75,7 +75,7 @@ static void must_show(pid_t worker, const char *name, const char *wanted)
 {
 	struct property p = {.worker = worker, .name = name, .wanted = wanted};
 
-	ck_assert_msg(wait_until(shows, &p, 1000), "%s is \"%s\", not \"%s\"",
+	ck_assert_msg(wait_until(shows, &p, 5000), "%s is \"%s\", not \"%s\"",
 		      name, p.got, wanted);
 }
 

@@ -542,7 +542,7 @@ START_TEST(all_queues_answered)
 	for (unsigned int from = 0; from < LAN_QUEUES; from++)
 		for (unsigned int to = 0; to < LAN_QUEUES; to++, out++)
 			ck_assert(transmit(a, from, b, flow[to], from, 9000));
-	for (int turns = 0; in < out && turns < 1000; turns++) {
+	for (int turns = 0; in + lost() < out && turns < 1000; turns++) {
 		lan_turns(&lan, 1);
 		for (unsigned int q = 0; q < LAN_QUEUES; q++) {
 			answered += reap(a, q);
@@ -551,7 +551,8 @@ START_TEST(all_queues_answered)
 			post(b, q, USERNET_SLOTS);
 		}
 	}
-	ck_assert_uint_eq(in, out);
+	/* what a machine that stood still has made late counts as lost */
+	ck_assert_uint_eq(in + lost(), out);
 	lan_turns(&lan, 3);
 	for (unsigned int q = 0; q < LAN_QUEUES; q++)
 		answered += reap(a, q);
